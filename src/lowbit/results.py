@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was got: one row for each recipe, with spread, status and reasons; JSON of schema 1.
+
+A figure that was not measured is `None`, and the row's `notes` say why: a row that leaves it open cannot be built.
+"""
+
+import dataclasses
+import json
+import math
+import os
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from lowbit.errors import FileFormatError, InputError
+from lowbit.files import write_text
+
+SCHEMA = 1
+KINDS = ("keras", "litert")
+STATUSES = ("ok", "unsupported", "failed")
+DIRECTIONS = ("higher", "lower")  # which values of a metric are better
+MEASURED = (
+    "metrics", "agreement_with_float", "mcnemar_p", "size_bytes", "compressed_bytes", "latency_ms", "peak_memory_bytes",
+    "ops", "float_ops", "delegated_share", "parity", "trained_epochs",
+)  # fmt: skip
+"""Fields of a row that are figures: each is there, or its reason is in `notes` under the field's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One figure over a data split. Accuracy is a fraction 0..1 with `correct` of `total` and a 95 % interval."""
+
+    value: float
+    ci95: tuple[float, float] | None = None
+    direction: str = "higher"
+    unit: str = "fraction"
+    correct: int | None = None
+    total: int | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("direction", self.direction, DIRECTIONS)
+        if not math.isfinite(self.value):
+            raise InputError(
+                received=f"metric value {self.value}",
+                expected="a finite number",
+                mend="leave the metric out, with a note",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyResult:
+    """Milliseconds of one invocation with one sample: median, 10th and 90th percentile over `runs`."""
+
+    median: float
+    p10: float
+    p90: float
+    runs: int
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorParity:
+    """One activation tensor, the file against the simulation: shares 0..1 of `elements` over all samples.
+
+    `distinct_codes` counts the codes in use: a range too wide makes equality cheap.
+    """
+
+    name: str
+    op: str
+    equal: float
+    within_one: float
+    distinct_codes: int
+    elements: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityResult:
+    """How far a file computes its simulation's integers (quantization.md, "Parity, defined").
+
+    `output_max_codes` is the largest difference at the output, in codes; None when the output is not quantized.
+    `missing` names tensors of the file that have no counterpart, each of which is a failure.
+    """
+
+    tensors: int
+    top1_agreement: float | None
+    output_max_codes: int | None
+    worst_equal: float | None
+    worst_within_one: float | None
+    worst_tensor: str | None
+    per_tensor: tuple[TensorParity, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        per_tensor: typing.Iterable[TensorParity],
+        *,
+        top1_agreement: float | None,
+        output_max_codes: int | None,
+        missing: typing.Iterable[str] = (),
+    ) -> Self:
+        """Find the worst tensor: fewest equal codes, then fewest within one."""
+        compared = tuple(per_tensor)
+        worst = min(compared, key=lambda tensor: (tensor.equal, tensor.within_one), default=None)
+        return cls(
+            tensors=len(compared),
+            top1_agreement=top1_agreement,
+            output_max_codes=output_max_codes,
+            worst_equal=None if worst is None else worst.equal,
+            worst_within_one=None if worst is None else min(tensor.within_one for tensor in compared),
+            worst_tensor=None if worst is None else worst.name,
+            per_tensor=compared,
+            missing=tuple(missing),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One recipe: what it is, how it ended, what was measured.
+
+    `notes` gives for each unmeasured figure the reason (key: the field's name); other keys are remarks. A row that did
+    not end `ok` carries its `reason` instead. Raises InputError for an `ok` row with an unexplained None.
+    """
+
+    recipe: str
+    label: str
+    kind: str
+    status: str
+    guide_name: str | None = None
+    reason: str | None = None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    agreement_with_float: float | None = None
+    mcnemar_p: float | None = None
+    size_bytes: int | None = None
+    compressed_bytes: int | None = None
+    weights: str | None = None
+    activations: str | None = None
+    quantization: str | None = None
+    io: str | None = None
+    latency_ms: LatencyResult | None = None
+    peak_memory_bytes: int | None = None
+    ops: int | None = None
+    float_ops: int | None = None
+    delegated_share: float | None = None
+    parity: ParityResult | None = None
+    trained_epochs: int | None = None
+    rules: tuple[str, ...] = ()
+    seed: int | None = None
+    sha256: str | None = None
+    file: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _one_of("kind", self.kind, KINDS)
+        _one_of("status", self.status, STATUSES)
+        if self.status != "ok" and not self.reason:
+            raise InputError(
+                received=f"row {self.recipe!r}, {self.status} without a reason",
+                expected="the reason in words",
+                mend="pass reason=",
+            )
+        unexplained = [name for name in MEASURED if not self.why_missing(name) and self._is_missing(name)]
+        if unexplained:
+            raise InputError(
+                received=f"row {self.recipe!r} without {', '.join(unexplained)}",
+                expected="each figure, or the reason why it was not measured",
+                mend="pass notes={field name: reason}",
+            )
+
+    @property
+    def accuracy(self) -> float | None:
+        """Fraction 0..1, or None where the task has no accuracy or there are no labels."""
+        return self.metrics["accuracy"].value if "accuracy" in self.metrics else None
+
+    def why_missing(self, name: str) -> str | None:
+        """The reason why the figure `name` was not measured; a row that is not ok gives its own."""
+        return self.notes.get(name) or (self.reason if self.status != "ok" else None)
+
+    def _is_missing(self, name: str) -> bool:
+        value = getattr(self, name)
+        return value is None or value == {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What to take, in words (`lines`, one sentence each) and by name.
+
+    `best` maps a criterion ("size", "latency") to a recipe; `undecided` names recipes whose bound was too wide for the
+    number of images, so that the point estimate decided. `max_drop` is in percentage points.
+    """
+
+    lines: tuple[str, ...]
+    best: Mapping[str, str] = field(default_factory=dict)
+    max_drop: float | None = None
+    undecided: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """A whole run: its circumstances and its rows. `primary` names the metric that the verdict is about."""
+
+    lowbit: str
+    created: str
+    command: str
+    seed: int
+    environment: Mapping[str, Any]
+    dataset: Mapping[str, Any]
+    model: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    task: str = "classification"
+    primary: str = "accuracy"
+    verdict: Verdict | None = None
+    schema: int = SCHEMA
+
+    def row(self, recipe: str) -> Row:
+        """The row of a recipe; raises InputError naming the recipes there are."""
+        for row in self.rows:
+            if row.recipe == recipe:
+                return row
+        names = ", ".join(row.recipe for row in self.rows)
+        raise InputError(
+            received=f"recipe {recipe!r}", expected=f"a row of this run: {names}", mend="choose one of these"
+        )
+
+    def to_json(self) -> str:
+        """Schema 1, indented, keys in the order of the fields; the same results give the same bytes."""
+        return json.dumps(_encode(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, source: str = "results.json") -> Self:
+        """Raises FileFormatError, naming `source`, for damaged JSON, another schema or a wrong field."""
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise _unreadable(source, f"no readable JSON ({error})") from error
+        found = data.get("schema") if isinstance(data, dict) else None
+        if found != SCHEMA:
+            raise _unreadable(source, f"schema {found!r}")
+        try:
+            return typing.cast(Self, _decode(cls, data, "results"))
+        except (TypeError, ValueError, KeyError, InputError) as error:
+            raise _unreadable(source, str(error)) from error
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the JSON whole or not at all; raises InputError when the place cannot be written."""
+        write_text(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Raises FileFormatError for a missing, damaged or unknown file."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unreadable(str(path), str(error)) from error
+        return cls.from_json(text, source=str(path))
+
+
+def encode(value: Any) -> Any:
+    """Any value of this file as plain JSON data: dicts, lists, numbers, strings, None."""
+    return _encode(value)
+
+
+def _encode(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        data = {item.name: _encode(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        if isinstance(value, Row):
+            data["accuracy"] = value.accuracy
+        if isinstance(value, Results):
+            data = {
+                "schema": data.pop("schema"),
+                **{key: data[key] for key in data if key != "rows"},
+                "rows": data["rows"],
+            }
+        return data
+    if isinstance(value, Mapping):
+        return {str(key): _encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return value.item()  # a NumPy scalar
+    return value
+
+
+def decode(cls: type, data: Any) -> Any:
+    """The dataclass `cls` of this file from what `encode` gave; raises FileFormatError for anything else."""
+    try:
+        return _decode(cls, data, cls.__name__)
+    except (TypeError, ValueError, KeyError, InputError) as error:
+        raise _unreadable(cls.__name__, str(error)) from error
+
+
+def _decode(hint: Any, data: Any, where: str) -> Any:
+    """Fit JSON data to a type of this file; keys that are not fields are left out, as newer writers may add some."""
+    origin = typing.get_origin(hint)
+    if hint is Any:
+        return data
+    if origin is types.UnionType:
+        if data is None:
+            return None
+        return _decode(next(part for part in typing.get_args(hint) if part is not type(None)), data, where)
+    if origin is tuple:
+        part = typing.get_args(hint)[0]
+        return tuple(_decode(part, item, f"{where}[{index}]") for index, item in enumerate(_expect(list, data, where)))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        part = typing.get_args(hint)[1]
+        return {key: _decode(part, item, f"{where}.{key}") for key, item in _expect(dict, data, where).items()}
+    if dataclasses.is_dataclass(hint):
+        _expect(dict, data, where)
+        hints = typing.get_type_hints(hint)
+        known = {item.name for item in dataclasses.fields(hint)} & data.keys()
+        return typing.cast(Any, hint)(**{name: _decode(hints[name], data[name], f"{where}.{name}") for name in known})
+    if hint is float and isinstance(data, int) and not isinstance(data, bool):
+        return float(data)
+    return _expect(hint, data, where)
+
+
+def _expect(kind: type, data: Any, where: str) -> Any:
+    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
+        raise TypeError(f"{where} is {type(data).__name__} {str(data)[:40]!r}, not {kind.__name__}")
+    return data
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(
+            received=f"{name}={value!r}", expected=f"one of {', '.join(known)}", mend=f"choose one as {name}"
+        )
+
+
+def _unreadable(source: str, found: str) -> FileFormatError:
+    return FileFormatError(
+        received=f"{source}: {found}",
+        expected=f"results of lowbit, schema {SCHEMA}",
+        mend="run `lowbit compare` again, or read it with the lowbit version that wrote it",
+    )

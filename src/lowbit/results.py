@@ -4,17 +4,15 @@
 A figure that was not measured is `None`, and the row's `notes` say why: a row that leaves it open cannot be built.
 """
 
-import dataclasses
 import json
 import math
 import os
-import types
-import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from lowbit import records
 from lowbit.errors import FileFormatError, InputError
 from lowbit.files import write_text
 
@@ -96,11 +94,11 @@ class ParityResult:
     @classmethod
     def of(
         cls,
-        per_tensor: typing.Iterable[TensorParity],
+        per_tensor: Iterable[TensorParity],
         *,
         top1_agreement: float | None,
         output_max_codes: int | None,
-        missing: typing.Iterable[str] = (),
+        missing: Iterable[str] = (),
     ) -> Self:
         """Find the worst tensor: fewest equal codes, then fewest within one."""
         compared = tuple(per_tensor)
@@ -124,6 +122,8 @@ class Row:
     `notes` gives for each unmeasured figure the reason (key: the field's name); other keys are remarks. A row that did
     not end `ok` carries its `reason` instead. Raises InputError for an `ok` row with an unexplained None.
     """
+
+    DERIVED: ClassVar[tuple[str, ...]] = ("accuracy",)
 
     recipe: str
     label: str
@@ -203,6 +203,7 @@ class Verdict:
 class Results:
     """A whole run: its circumstances and its rows. `primary` names the metric that the verdict is about."""
 
+    schema: int = SCHEMA
     lowbit: str
     created: str
     command: str
@@ -210,11 +211,10 @@ class Results:
     environment: Mapping[str, Any]
     dataset: Mapping[str, Any]
     model: Mapping[str, Any]
-    rows: tuple[Row, ...]
     task: str = "classification"
     primary: str = "accuracy"
     verdict: Verdict | None = None
-    schema: int = SCHEMA
+    rows: tuple[Row, ...]
 
     def row(self, recipe: str) -> Row:
         """The row of a recipe; raises InputError naming the recipes there are."""
@@ -228,7 +228,7 @@ class Results:
 
     def to_json(self) -> str:
         """Schema 1, indented, keys in the order of the fields; the same results give the same bytes."""
-        return json.dumps(_encode(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(records.encode(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "results.json") -> Self:
@@ -240,10 +240,7 @@ class Results:
         found = data.get("schema") if isinstance(data, dict) else None
         if found != SCHEMA:
             raise _unreadable(source, f"schema {found!r}")
-        try:
-            return typing.cast(Self, _decode(cls, data, "results"))
-        except (TypeError, ValueError, KeyError, InputError) as error:
-            raise _unreadable(source, str(error)) from error
+        return records.decode(cls, data, source)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON whole or not at all; raises InputError when the place cannot be written."""
@@ -257,71 +254,6 @@ class Results:
         except (OSError, UnicodeDecodeError) as error:
             raise _unreadable(str(path), str(error)) from error
         return cls.from_json(text, source=str(path))
-
-
-def encode(value: Any) -> Any:
-    """Any value of this file as plain JSON data: dicts, lists, numbers, strings, None."""
-    return _encode(value)
-
-
-def _encode(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        data = {item.name: _encode(getattr(value, item.name)) for item in dataclasses.fields(value)}
-        if isinstance(value, Row):
-            data["accuracy"] = value.accuracy
-        if isinstance(value, Results):
-            data = {
-                "schema": data.pop("schema"),
-                **{key: data[key] for key in data if key != "rows"},
-                "rows": data["rows"],
-            }
-        return data
-    if isinstance(value, Mapping):
-        return {str(key): _encode(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_encode(item) for item in value]
-    if hasattr(value, "item") and getattr(value, "shape", None) == ():
-        return value.item()  # a NumPy scalar
-    return value
-
-
-def decode(cls: type, data: Any) -> Any:
-    """The dataclass `cls` of this file from what `encode` gave; raises FileFormatError for anything else."""
-    try:
-        return _decode(cls, data, cls.__name__)
-    except (TypeError, ValueError, KeyError, InputError) as error:
-        raise _unreadable(cls.__name__, str(error)) from error
-
-
-def _decode(hint: Any, data: Any, where: str) -> Any:
-    """Fit JSON data to a type of this file; keys that are not fields are left out, as newer writers may add some."""
-    origin = typing.get_origin(hint)
-    if hint is Any:
-        return data
-    if origin is types.UnionType:
-        if data is None:
-            return None
-        return _decode(next(part for part in typing.get_args(hint) if part is not type(None)), data, where)
-    if origin is tuple:
-        part = typing.get_args(hint)[0]
-        return tuple(_decode(part, item, f"{where}[{index}]") for index, item in enumerate(_expect(list, data, where)))
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        part = typing.get_args(hint)[1]
-        return {key: _decode(part, item, f"{where}.{key}") for key, item in _expect(dict, data, where).items()}
-    if dataclasses.is_dataclass(hint):
-        _expect(dict, data, where)
-        hints = typing.get_type_hints(hint)
-        known = {item.name for item in dataclasses.fields(hint)} & data.keys()
-        return typing.cast(Any, hint)(**{name: _decode(hints[name], data[name], f"{where}.{name}") for name in known})
-    if hint is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
-    return _expect(hint, data, where)
-
-
-def _expect(kind: type, data: Any, where: str) -> Any:
-    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
-        raise TypeError(f"{where} is {type(data).__name__} {str(data)[:40]!r}, not {kind.__name__}")
-    return data
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

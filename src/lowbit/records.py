@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frozen dataclasses as JSON and back, by their type annotations.
+
+Understood: numbers, strings, booleans, `X | None`, `tuple[X, ...]`, `Mapping[str, X]`, dataclasses, `Any`.
+A dataclass may name computed properties in `DERIVED`: they are written for readers of the JSON, and not read back.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from lowbit.errors import FileFormatError, InputError
+
+T = TypeVar("T")
+
+
+def encode(value: Any) -> Any:
+    """Plain JSON data: dicts, lists, numbers, strings, None. NumPy scalars become Python's.
+
+    >>> from lowbit.results import LatencyResult
+    >>> encode(LatencyResult(median=0.5, p10=0.4, p90=0.7, runs=50, threads=1))
+    {'median': 0.5, 'p10': 0.4, 'p90': 0.7, 'runs': 50, 'threads': 1}
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [item.name for item in dataclasses.fields(value)] + list(getattr(value, "DERIVED", ()))
+        return {name: encode(getattr(value, name)) for name in names}
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return value.item()
+    return value
+
+
+def decode(cls: type[T], data: Any, source: str) -> T:
+    """The dataclass `cls` from what `encode` gave. Keys that are no fields are left out: newer writers may add some.
+
+    Raises FileFormatError naming `source` and the place inside it for a missing field or a wrong type.
+    """
+    try:
+        return typing.cast(T, _fit(cls, data, cls.__name__))
+    except (TypeError, ValueError, InputError) as error:
+        raise FileFormatError(
+            received=f"{source}: {error}",
+            expected=f"a {cls.__name__} as lowbit writes it",
+            mend="write the file again with this version of lowbit",
+        ) from error
+
+
+def _fit(hint: Any, data: Any, where: str) -> Any:
+    """`data` as a value of the annotation `hint`; `where` is its place, for errors."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return data
+    if origin is types.UnionType:
+        inner = next(part for part in parts if part is not types.NoneType)
+        return None if data is None else _fit(inner, data, where)
+    if origin is tuple:
+        items = _expect(list, data, where)
+        hints = parts[:1] * len(items) if parts[-1] is Ellipsis else parts
+        return tuple(_fit(part, item, f"{where}[{i}]") for i, (part, item) in enumerate(zip(hints, items, strict=True)))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return {key: _fit(parts[1], item, f"{where}.{key}") for key, item in _expect(dict, data, where).items()}
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        hints_of = typing.get_type_hints(hint)
+        names = [item.name for item in dataclasses.fields(hint) if item.name in _expect(dict, data, where)]
+        return hint(**{name: _fit(hints_of[name], data[name], f"{where}.{name}") for name in names})
+    if hint is float and type(data) is int:
+        data = float(data)
+    return _expect(hint, data, where)
+
+
+def _expect(kind: type, data: Any, where: str) -> Any:
+    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
+        raise TypeError(f"{where} is {str(data)[:40]!r}, not of type {kind.__name__}")
+    if isinstance(data, float) and not math.isfinite(data):
+        raise ValueError(f"{where} is {data}, not a finite number")
+    return data

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How files are written: three makers, which all recipes share. Loads keras and the exporter."""
+
+from pathlib import Path
+from typing import Any
+
+from lowbit.export import export, export_variant
+from lowbit.recipes.recipe import Made, Recipe, Request
+from lowbit.simulation import quantize_model
+
+
+def variant(recipe: Recipe, request: Request) -> Made:
+    """Written without a simulation: float32, float16, dynamic-w8, weight-w8."""
+    kind = recipe.name.removesuffix("-finetuned")
+    return _made(export_variant(request.model, request.path, kind))
+
+
+def ptq(recipe: Recipe, request: Request) -> Made:
+    """A simulation that is calibrated and not trained."""
+    rules = {"rules": request.rules} if request.rules else {}
+    simulation = quantize_model(request.model, recipe.spec, calibration=request.calibration, **rules)
+    return from_simulation(recipe, request, simulation)
+
+
+def from_simulation(recipe: Recipe, request: Request, simulation: Any = None) -> Made:
+    """Written from `request.model`, a trained simulation."""
+    simulation = request.model if simulation is None else simulation
+    written = export(simulation, request.path, io=request.io, parity=request.parity)
+    return _made(written, summary_text(simulation))
+
+
+def summary_text(model: Any) -> str:
+    """The layers of a Keras model, as `model.summary()` draws them."""
+    lines: list[str] = []
+    model.summary(print_fn=lambda line, **_: lines.append(line), line_length=120)
+    return "\n".join(lines)
+
+
+def _made(written: Any, summary: str | None = None) -> Made:
+    return Made(
+        path=Path(written.path),
+        size_bytes=written.size_bytes,
+        sha256=written.sha256,
+        seconds=written.seconds,
+        quantized_tensors=written.quantized_tensors,
+        parity=written.parity,
+        summary=summary,
+    )

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a recipe is: a name, the words of its table row, where its model comes from, and how its file is written."""
+
+import importlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lowbit.errors import InputError
+from lowbit.results import ParityResult
+
+STAGES = ("float", "finetuned", "qat-w8a8", "qat-w4a8", "qat-w8a16", "qat-w4a16", "qat-scratch-w8a8")
+"""Trained models that recipes start from; `lowbit.recipes.training` knows how each is trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a recipe is given to write its file.
+
+    model        a Keras model, or for a recipe whose source is a QAT stage its simulation; never changed
+    path         the `.tflite` to write
+    calibration  batches for activation ranges; needed where `Recipe.needs_data`
+    parity       batches to compare the file with its simulation on; None leaves it out
+    io           "float32" or "int8": the type of the file's inputs and outputs
+    rules        settings for single layers
+    """
+
+    model: Any
+    path: str | os.PathLike[str]
+    calibration: Iterable[Any] | None = None
+    parity: Iterable[Any] | None = None
+    io: str = "float32"
+    rules: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A written file. `seconds` is the time that writing took; `summary` lists a simulation's layers."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+    seconds: float
+    quantized_tensors: int | None = None
+    parity: ParityResult | None = None
+    summary: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One named technique; frozen data, so that listing recipes loads neither keras nor tensorflow.
+
+    kind            "keras" (a trained model, run by Keras) or "litert" (a written `.tflite`)
+    source          the stage it takes its model from; None for `auto-*`, which choose among the other files
+    weights, activations, quantization    words for the table
+    guide_name      the variable in the guide that this row stands for
+    spec            bits, for recipes with a simulation
+    maker           dotted name of the function that writes the file, imported when it is first used
+    """
+
+    name: str
+    label: str
+    kind: str
+    source: str | None
+    weights: str
+    activations: str
+    quantization: str
+    guide_name: str | None = None
+    spec: str | None = None
+    maker: str | None = None
+    needs_data: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("keras", "litert") or (self.source is not None and self.source not in STAGES):
+            raise InputError(
+                received=f"recipe {self.name!r} of kind {self.kind!r} from stage {self.source!r}",
+                expected=f"kind keras or litert, and a stage among {', '.join(STAGES)}",
+                mend="correct the recipe's declaration",
+            )
+
+    @property
+    def needs_training(self) -> bool:
+        """Whether more than a trained float model is needed: another training, or other recipes' files."""
+        return self.source != "float"
+
+    @property
+    def automatic(self) -> bool:
+        """Whether it chooses among the files of other recipes."""
+        return self.source is None
+
+    def make(self, request: Request) -> Made:
+        """Write the file; raises InputError for a recipe that writes none, or without the data it needs."""
+        if self.maker is None:
+            raise InputError(
+                received=f"recipe {self.name!r}",
+                expected="a recipe that writes a file from one model",
+                mend=f"run: lowbit compare --recipes {self.name}",
+            )
+        if self.needs_data and request.calibration is None:
+            raise InputError(
+                received=f"recipe {self.name!r} without data",
+                expected="batches to calibrate the ranges of activations",
+                mend="pass data (command line: --data)",
+            )
+        if request.io not in ("float32", "int8") or (request.io == "int8" and self.activations != "int8"):
+            raise InputError(
+                received=f"io={request.io!r} for recipe {self.name!r} with {self.activations} activations",
+                expected="io='float32', or 'int8' for a recipe with int8 activations",
+                mend="leave io out, or choose ptq-w8a8",
+            )
+        module, _, function = self.maker.partition(":")
+        made: Made = getattr(importlib.import_module(module), function)(self, request)
+        return made

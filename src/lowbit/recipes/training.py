@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the models are trained that recipes start from: float, control, QAT, QAT from scratch.
+
+The control and QAT differ in one thing only, the quantizers: same function, data order, epochs, learning
+rate, trainable layers and batch-norm handling. So what QAT gains over the control is due to quantizers, and
+what both gain over the float model is due to training on.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from lowbit import qat
+from lowbit.errors import InputError
+from lowbit.recipes.recipe import STAGES
+from lowbit.simulation import quantize_model
+from lowbit.training import History, fit, infer_loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Settings of one training; `batch_norm` is "train", "freeze" or "reestimate" (see `lowbit.training.fit`)."""
+
+    epochs: int
+    learning_rate: float
+    patience: int = 2
+    batch_norm: str = "freeze"
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """What is trained on: re-iterables of `(inputs, labels)`, and batches to calibrate the first ranges on."""
+
+    train: Any
+    validation: Any
+    calibration: Any = None
+
+
+def train(
+    stage: str, model: keras.Model, batches: Batches, settings: Training, on_event: Callable[[Any], None] | None = None
+) -> tuple[keras.Model, History]:
+    """The model of a stage and the history of its training; `model`, the one to start from, is never changed.
+
+    Stage "float" trains the layers that are trainable in `model`; all other stages train every layer.
+    Raises InputError for an unknown stage, and what `lowbit.training.fit` raises.
+    """
+    if stage not in STAGES:
+        raise InputError(
+            received=f"stage {stage!r}", expected=f"one of {', '.join(STAGES)}", mend="choose one of these"
+        )
+    loss = model.loss if getattr(model, "compiled", False) and model.loss is not None else infer_loss(model)
+    options = {**vars(settings), "loss": loss, "on_event": on_event}
+    start = copy(model)
+    if stage == "float":
+        return start, fit(start, batches.train, batches.validation, **options)
+    start.trainable = True
+    if stage == "finetuned":
+        return start, fit(start, batches.train, batches.validation, **options)
+    spec = stage.removeprefix("qat-").removeprefix("scratch-")
+    simulation = quantize_model(start, spec, calibration=batches.calibration)
+    return simulation, qat.fit(simulation, batches.train, batches.validation, **options)
+
+
+def copy(model: keras.Model) -> keras.Model:
+    """The same model again: through a file, which keeps shared layers, names and custom layers alike."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "copy.keras"
+        model.save(path)
+        return keras.saving.load_model(path)

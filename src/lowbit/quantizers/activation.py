@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantizers of activations: one scale and zero point for a tensor, from observed ranges or fixed."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from lowbit.quantizers import affine
+from lowbit.quantizers.mode import Mode, current_mode
+
+Tensor = Any
+
+
+class TensorQuantizer(keras.layers.Layer):
+    """What all activation quantizers share; subclasses say where scale and zero point come from."""
+
+    def __init__(self, *, bits: int, **kwargs: Any) -> None:
+        super().__init__(trainable=False, dtype="float32", **kwargs)
+        self.bits = bits
+        self.built = True
+
+    def parameters(self) -> tuple[Tensor, Tensor]:
+        """Scale and zero point, float32 scalars."""
+        raise NotImplementedError
+
+    def centred(self, x: Tensor) -> Tensor:
+        """Real values that lie on this quantizer's grid -> code - zero point, integers in float32."""
+        scale, _ = self.parameters()
+        return ops.round(x / scale)
+
+    def to_codes(self, x: Tensor) -> Tensor:
+        """Any real values -> codes, half to even, clamped; integers in float32."""
+        scale, zero_point = self.parameters()
+        return ops.clip(ops.round(x / scale) + zero_point, *affine.code_range(self.bits, narrow=self.bits == 16))
+
+    def to_real(self, codes: Tensor) -> Tensor:
+        """Codes -> real values."""
+        scale, zero_point = self.parameters()
+        return (codes - zero_point) * scale
+
+    def fake_quantize(self, x: Tensor, training: bool = False) -> Tensor:
+        """Round to the grid; the gradient passes where `x` lies inside the range, else it is 0."""
+        low, high = affine.fake_quantize_range(*self.parameters(), self.bits)
+        low, high = ops.stop_gradient(low), ops.stop_gradient(high)
+        return keras.quantizers.fake_quant_with_min_max_vars(
+            x, low, high, num_bits=self.bits, narrow_range=self.bits == 16
+        )
+
+    def is_calibrated(self) -> bool:
+        return True
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        return x if current_mode() is Mode.FLOAT else self.fake_quantize(x, training)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"bits": self.bits, "name": self.name}
+
+
+@keras.saving.register_keras_serializable("lowbit")
+class ActivationQuantizer(TensorQuantizer):
+    """Range from data: the smallest and largest value seen while calibrating, then a moving average.
+
+    While training, minimum and maximum follow each batch with `momentum` until `tracking` is set to
+    0 (ranges frozen). Without calibration the first training batch sets them.
+
+    Args:
+        bits: 8 (asymmetric) or 16 (symmetric).
+        momentum: share of the old range kept at each training step, 0..1.
+    """
+
+    def __init__(self, *, bits: int, momentum: float = 0.99, **kwargs: Any) -> None:
+        super().__init__(bits=bits, **kwargs)
+        self.momentum = momentum
+        self.minimum = self._scalar("minimum")
+        self.maximum = self._scalar("maximum")
+        self.observations = self._scalar("observations")
+        self.tracking = self._scalar("tracking", initializer="ones")
+
+    def _scalar(self, name: str, initializer: str = "zeros") -> keras.Variable:
+        return self.add_weight(shape=(), initializer=initializer, trainable=False, name=name)
+
+    def parameters(self) -> tuple[Tensor, Tensor]:
+        return affine.activation_parameters(
+            ops.convert_to_tensor(self.minimum), ops.convert_to_tensor(self.maximum), self.bits
+        )
+
+    def observe(self, x: Tensor) -> None:
+        """Widen the range to hold all of `x` (calibration, eager)."""
+        first = ops.equal(self.observations, 0.0)
+        low, high = ops.min(x), ops.max(x)
+        self.minimum.assign(ops.where(first, low, ops.minimum(self.minimum, low)))
+        self.maximum.assign(ops.where(first, high, ops.maximum(self.maximum, high)))
+        self.observations.assign_add(1.0)
+
+    def track(self, x: Tensor) -> None:
+        """Move the range towards this training batch."""
+        x = ops.stop_gradient(x)
+        keep = ops.where(ops.equal(self.observations, 0.0), 0.0, self.momentum)
+        keep = ops.where(ops.equal(self.tracking, 0.0), 1.0, keep)
+        self.minimum.assign(keep * self.minimum + (1.0 - keep) * ops.min(x))
+        self.maximum.assign(keep * self.maximum + (1.0 - keep) * ops.max(x))
+        self.observations.assign_add(self.tracking)
+
+    def fake_quantize(self, x: Tensor, training: bool = False) -> Tensor:
+        if training:
+            self.track(x)
+        return super().fake_quantize(x, training)
+
+    def is_calibrated(self) -> bool:
+        return float(ops.convert_to_numpy(self.observations)) > 0
+
+    def reset(self) -> None:
+        """Forget every range seen so far."""
+        for variable in (self.minimum, self.maximum, self.observations):
+            variable.assign(0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"momentum": self.momentum}
+
+
+@keras.saving.register_keras_serializable("lowbit")
+class FixedQuantizer(TensorQuantizer):
+    """A scale and zero point the runtime prescribes (softmax, logistic, tanh)."""
+
+    def __init__(self, *, bits: int, scale: float, zero_point: int, **kwargs: Any) -> None:
+        super().__init__(bits=bits, **kwargs)
+        self.scale, self.zero_point = scale, zero_point
+
+    def parameters(self) -> tuple[Tensor, Tensor]:
+        return ops.convert_to_tensor(self.scale, "float32"), ops.convert_to_tensor(float(self.zero_point), "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"scale": self.scale, "zero_point": self.zero_point}
+
+
+_FIXED = {"softmax": (256.0, -128), "sigmoid": (256.0, -128), "tanh": (128.0, 0)}
+
+
+def fixed_quantizer(activation: str, bits: int, name: str) -> FixedQuantizer:
+    """The range LiteRT prescribes for the output of `softmax`, `sigmoid` or `tanh`."""
+    steps, zero_point = _FIXED[activation]
+    if bits == 16:
+        steps, zero_point = 32768.0, 0
+    return FixedQuantizer(bits=bits, scale=1.0 / steps, zero_point=zero_point, name=name)

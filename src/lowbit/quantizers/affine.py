@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Affine quantization: real = scale x (code - zero point).
+
+Source: Jacob et al. 2018 (arXiv:1712.05877) and LiteRT's 8-bit quantization specification. Every
+function works on tensors of the current Keras backend in float32, so that the scale a simulation
+trains with is, bit for bit, the scale that is written into the file.
+"""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+Tensor = Any
+
+MINIMAL_RANGE = 1e-4
+"""Real units. Narrower ranges give scales that LiteRT's delegate refuses to load (measured)."""
+
+
+def code_range(bits: int, *, narrow: bool = False) -> tuple[int, int]:
+    """Smallest and largest code of a signed integer; `narrow` leaves out the lowest.
+
+    >>> code_range(8), code_range(4, narrow=True)
+    ((-128, 127), (-7, 7))
+    """
+    highest = 2 ** (bits - 1) - 1
+    return (-highest if narrow else -highest - 1), highest
+
+
+def activation_parameters(minimum: Tensor, maximum: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """Scale and zero point (both float32 scalars) that represent `[minimum, maximum]` and exactly 0.
+
+    8 bits: asymmetric over all 256 codes. 16 bits: symmetric, zero point 0, codes in +-32767.
+    A range of zero width is widened to `MINIMAL_RANGE`.
+    """
+    low = ops.minimum(minimum, 0.0)
+    high = ops.maximum(maximum, 0.0)
+    lowest, highest = code_range(bits)
+    if bits == 16:
+        bound = ops.maximum(ops.maximum(-low, high), MINIMAL_RANGE)
+        return bound / float(highest), ops.zeros_like(bound)
+    scale = ops.maximum(high - low, MINIMAL_RANGE) / float(highest - lowest)
+    zero_point = ops.clip(ops.round(float(lowest) - low / scale), lowest, highest)
+    return scale, zero_point
+
+
+def fake_quantize_range(scale: Tensor, zero_point: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """The real values of the lowest and highest code, as fake-quantization ops take them."""
+    lowest, highest = code_range(bits, narrow=bits == 16)
+    return (float(lowest) - zero_point) * scale, (float(highest) - zero_point) * scale
+
+
+def range_in_float64(scale: float, zero_point: int, bits: int) -> tuple[float, float]:
+    """A (min, max) from which litert-quantizer derives exactly this scale and zero point."""
+    lowest, highest = code_range(bits, narrow=bits == 16)
+    exact = float(np.float32(scale))
+    return (lowest - zero_point) * exact, (highest - zero_point) * exact

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runtime's integer arithmetic, computed on integer-valued float32 tensors.
+
+Source: XNNPACK's requantization as LiteRT 2.3 runs it on x86, read off and confirmed code by code.
+`centred` means code - zero point. All rounding is half to even unless said otherwise.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+Tensor = Any
+
+_EXACT = float(2**24)
+"""float32 holds every integer below this."""
+
+_DIGIT = 16
+_POWERS = np.array([2.0**k for k in range(-12, 10)], dtype="float32")
+
+
+def clamp(codes: Tensor, lowest: Tensor, highest: Tensor) -> Tensor:
+    return ops.minimum(ops.maximum(codes, lowest), highest)
+
+
+def requantize(accumulator: Tensor, multiplier: Tensor, zero_point: Tensor) -> Tensor:
+    """`rint(float32(accumulator) * multiplier) + zero point`, not yet clamped."""
+    return ops.round(accumulator * multiplier) + zero_point
+
+
+def exact_product_sum(
+    product: Callable[[Tensor, Tensor], Tensor],
+    centred: Tensor,
+    codes: Tensor,
+    bias_codes: Tensor,
+    *,
+    terms: int,
+    largest_code: int,
+) -> Tensor:
+    """`float32(int32(product(centred, codes) + bias))`, exact although float32 does the work.
+
+    Args:
+        product: a convolution or matmul, linear in its second argument.
+        centred: input codes - zero point, in +-255.
+        codes: weight codes, in +-largest_code.
+        bias_codes: shape (channels,), in int32's range.
+        terms: products summed for one output value.
+
+    When the sum could pass 2^24, the weight codes are written in base 16, each digit summed
+    exactly by itself, and the digits joined in int32.
+    """
+    if 255.0 * largest_code * terms < _EXACT:
+        return product(centred, codes) + bias_codes
+    total = ops.cast(bias_codes, "int32")
+    for weight, digit in _digits(codes, largest_code, terms):
+        total = total + ops.cast(product(centred, digit), "int32") * weight
+    return ops.cast(total, "float32")
+
+
+def _digits(codes: Tensor, largest_code: int, terms: int) -> list[tuple[int, Tensor]]:
+    base = _DIGIT
+    while 255.0 * (base // 2) * terms >= _EXACT and base > 2:
+        base //= 2
+    digits, weight, bound = [], 1, largest_code
+    while bound > base // 2:
+        rest = ops.round(codes / float(base))
+        digits.append((weight, codes - rest * float(base)))
+        codes, weight, bound = rest, weight * base, (bound + base // 2) // base
+    return [*digits, (weight, codes)]
+
+
+def add(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tensor, zero_point: Tensor) -> Tensor:
+    """Two centred inputs -> codes: 20-bit fixed-point multipliers, half up, then an arithmetic shift."""
+    ratios = [scale / output_scale for scale in scales]
+    largest = ops.maximum(ratios[0], ratios[1])
+    exponent = ops.sum(ops.cast(largest >= _POWERS, "int32")) - 13
+    shift = 20 - exponent
+    power = ops.take(ops.convert_to_tensor(2.0 ** np.arange(0, 40), "float32"), shift)
+    total = ops.left_shift(ops.ones_like(shift), shift - 1)
+    for values, ratio in zip(centred, ratios, strict=True):
+        multiplier = ops.cast(ops.round(ratio * power), "int32")
+        total = total + ops.cast(values, "int32") * multiplier
+    return ops.cast(ops.right_shift(total, shift), "float32") + zero_point
+
+
+def round_half_away(x: Tensor) -> Tensor:
+    return ops.sign(x) * ops.floor(ops.abs(x) + 0.5)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantizer of weights: symmetric, one scale per output channel (last axis), narrow range."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from lowbit.quantizers import affine
+
+Tensor = Any
+
+_SMALLEST_SCALE = 1e-12
+"""Keeps a channel of zeros finite: its codes are 0."""
+
+_LARGEST_BIAS_CODE = float(2**29)
+"""A weight scale is kept so large that the int32 bias of its channel stays below this."""
+
+
+class WeightQuantizer:
+    """Formulas for one weight tensor of shape (..., channels). Holds no variables.
+
+    >>> WeightQuantizer(bits=4).largest_code
+    7
+    """
+
+    def __init__(self, *, bits: int) -> None:
+        self.bits = bits
+        self.largest_code = affine.code_range(bits, narrow=True)[1]
+
+    def scale(self, weights: Tensor) -> Tensor:
+        """One scale per channel, shape (channels,): largest absolute weight / largest code."""
+        bound = ops.max(ops.abs(weights), axis=tuple(range(len(weights.shape) - 1)))
+        return ops.maximum(bound / float(self.largest_code), _SMALLEST_SCALE)
+
+    def codes(self, weights: Tensor, scale: Tensor) -> Tensor:
+        """Integers in float32, half to even, in [-largest_code, largest_code]."""
+        return ops.clip(ops.round(weights / scale), -self.largest_code, self.largest_code)
+
+    def fake_quantize(self, weights: Tensor) -> Tensor:
+        """Round to the grid with a straight-through gradient; any weight rank, channels last."""
+        bound = ops.stop_gradient(self.scale(weights)) * float(self.largest_code)
+        return keras.quantizers.fake_quant_with_min_max_vars(
+            weights, -bound, bound, num_bits=self.bits, narrow_range=True, axis=len(weights.shape) - 1
+        )
+
+    def folded(self, weights: Tensor, gain: Tensor, bias: Tensor, input_scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the file holds: codes, scale and int32 bias codes of `weights x gain` and `bias`.
+
+        A batch norm multiplies each channel by a gain; symmetric quantization per channel commutes
+        with that, so codes are taken from the unfolded weights and only change sign with the gain.
+        A channel whose scale is too small for its bias (a dead channel) is quantized on a coarser
+        grid. Returns codes (like weights), scale (channels,), bias codes (channels,), all float32.
+        """
+        scale = self.scale(weights)
+        magnitude = ops.abs(gain)
+        smallest = ops.maximum(ops.abs(bias) / (input_scale * _LARGEST_BIAS_CODE), _SMALLEST_SCALE)
+        folded_scale = scale * magnitude
+        alive = folded_scale >= smallest
+        folded_scale = ops.where(alive, folded_scale, smallest)
+        coarse = self.codes(weights * magnitude, folded_scale)
+        codes = ops.where(alive, self.codes(weights, scale), coarse) * ops.sign(gain)
+        return codes, folded_scale, ops.round(bias / (input_scale * folded_scale))

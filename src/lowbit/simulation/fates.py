@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of each layer of the model."""
+
+from dataclasses import dataclass
+
+from lowbit.simulation.model import Simulation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fate:
+    """One layer of the model: "quantized" or "kept float", with the reason for the latter."""
+
+    layer: str
+    fate: str
+    operation: str
+    reason: str = ""
+    weight_bits: int | None = None
+
+
+def fates(simulation: Simulation) -> list[Fate]:
+    """One entry for each layer of the model that was quantized, in running order."""
+    return [
+        Fate(
+            layer=member,
+            fate=layer.fate,
+            operation=layer.name,
+            reason=layer.reason,
+            weight_bits=getattr(layer, "weight_bits", None),
+        )
+        for layer in simulation.simulated_layers()
+        for member in layer.members
+    ]

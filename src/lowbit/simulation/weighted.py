@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Convolution, depthwise convolution and dense layers with batch norm and ReLU: one op in the file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from lowbit.quantizers import ActivationQuantizer, WeightQuantizer, integer
+from lowbit.quantizers.affine import code_range
+from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer, copy_layer
+
+RELU_MAXIMUM = {"linear": None, "relu": None, "relu6": 6.0}
+
+
+class WeightedLayer(WrappingLayer):
+    """A weighted op: product with a kernel, bias, batch norm, then a fused ReLU or ReLU6.
+
+    Args:
+        layer: a Keras layer whose own activation is ignored in favour of `activation`.
+        batch_norm: the batch norm that follows, or None. It is trained unfolded.
+        activation: "linear", "relu" or "relu6".
+        weight_bits: 4 or 8.
+    """
+
+    def __init__(
+        self,
+        *,
+        layer: keras.layers.Layer,
+        batch_norm: keras.layers.Layer | None = None,
+        activation: str = "linear",
+        weight_bits: int = 8,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(layer=layer, **kwargs)
+        self.batch_norm = batch_norm
+        self.activation = activation
+        self.weight_bits = weight_bits
+        self.weight_quantizer = WeightQuantizer(bits=weight_bits)
+        self.output_quantizer = ActivationQuantizer(bits=self.activation_bits, name="output_quantizer")
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if self.batch_norm is not None and not self.batch_norm.built:
+            self.batch_norm.build(self.compute_output_shape(input_shape))
+
+    def tensor_quantizer(self) -> ActivationQuantizer:
+        return self.output_quantizer
+
+    def product(self, x: Tensor, kernel: Tensor) -> Tensor:
+        """The op without bias; `kernel` as the wrapped layer stores it."""
+        raise NotImplementedError
+
+    def terms(self) -> int:
+        """Products summed for one output value."""
+        return int(np.prod(self.kernel().shape[:-1]))
+
+    def kernel(self) -> Tensor:
+        return ops.convert_to_tensor(self.layer.kernel)
+
+    def by_channel(self, kernel: Tensor) -> Tensor:
+        """The kernel with its output channels on the last axis."""
+        return kernel
+
+    def as_stored(self, kernel: Tensor) -> Tensor:
+        """The inverse of `by_channel`."""
+        return kernel
+
+    def float_output(self, inputs: list[Tensor]) -> Tensor:
+        return self._finish(self.product(inputs[0], self.kernel()), training=False)
+
+    def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
+        kernel = self.weight_quantizer.fake_quantize(self.by_channel(self.kernel()))
+        return self._finish(self.product(inputs[0], self.as_stored(kernel)), training=training)
+
+    def _finish(self, y: Tensor, training: bool) -> Tensor:
+        if self.layer.use_bias:
+            y = y + self.layer.bias
+        if self.batch_norm is not None:
+            y = self.batch_norm(y, training=training)
+        return apply_relu(y, self.activation)
+
+    def gain_and_bias(self) -> tuple[Tensor, Tensor]:
+        """What batch norm and bias do to each channel: `y = product x gain + bias`, both (channels,)."""
+        channels = self.by_channel(self.kernel()).shape[-1]
+        bias = ops.convert_to_tensor(self.layer.bias) if self.layer.use_bias else ops.zeros((channels,))
+        norm = self.batch_norm
+        if norm is None:
+            return ops.ones((channels,)), bias
+        gain, shift = batch_norm_as_affine(norm)
+        return gain, bias * gain + shift
+
+    def integer_weights(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Codes (channels last), scale and int32 bias codes of the file, all float32."""
+        gain, bias = self.gain_and_bias()
+        input_scale, _ = self.sources()[0].parameters()
+        return self.weight_quantizer.folded(self.by_channel(self.kernel()), gain, bias, input_scale)
+
+    def integer_codes(self, centred: list[Tensor]) -> Tensor:
+        codes, weight_scale, bias_codes = self.integer_weights()
+        accumulator = integer.exact_product_sum(
+            lambda x, kernel: self.product(x, self.as_stored(kernel)),
+            centred[0],
+            codes,
+            bias_codes,
+            terms=self.terms(),
+            largest_code=self.weight_quantizer.largest_code,
+        )
+        input_scale, _ = self.sources()[0].parameters()
+        scale, zero_point = self.output_quantizer.parameters()
+        result = integer.requantize(accumulator, input_scale * weight_scale / scale, zero_point)
+        return integer.clamp(result, *activation_codes(self.activation, scale, zero_point))
+
+    def constants(self, integer: bool) -> dict[str, Constant]:
+        if not integer:
+            gain, bias = (ops.convert_to_numpy(x).astype("float64") for x in self.gain_and_bias())
+            kernel = ops.convert_to_numpy(self.by_channel(self.kernel())) * gain
+            stored = ops.convert_to_numpy(self.as_stored(ops.convert_to_tensor(kernel.astype("float32"))))
+            return {"kernel": Constant(values=stored), "bias": Constant(values=bias.astype("float32"))}
+        codes, scale, bias_codes = (ops.convert_to_numpy(x) for x in self.integer_weights())
+        input_scale = ops.convert_to_numpy(self.sources()[0].parameters()[0])
+        kernel = self.as_stored(ops.convert_to_tensor(codes * scale))
+        stored_codes = ops.convert_to_numpy(self.as_stored(ops.convert_to_tensor(codes))).astype("int8")
+        bias = bias_codes.astype("float64") * (input_scale.astype("float64") * scale.astype("float64"))
+        return {
+            "kernel": Constant(
+                values=ops.convert_to_numpy(kernel), codes=stored_codes, scale=scale, bits=self.weight_bits
+            ),
+            "bias": Constant(values=bias.astype("float32"), codes=bias_codes.astype("int64")),
+        }
+
+    def deploy(self, inputs: list[Tensor], constants: Mapping[str, Tensor], mark: Mark) -> Tensor:
+        y = self.product(inputs[0], constants["kernel"]) + constants["bias"]
+        return mark("", apply_relu(y, self.activation), self.output_quantizer)
+
+    def restore(self, inputs: list[Tensor]) -> Tensor:
+        layer = copy_layer(self.layer)
+        layer.activation = keras.activations.linear
+        y = layer(inputs[0])
+        if self.batch_norm is not None:
+            y = copy_layer(self.batch_norm)(y)
+        if self.activation == "linear":
+            return y
+        return keras.layers.ReLU(RELU_MAXIMUM[self.activation], name=f"{self.name}_{self.activation}")(y)
+
+    def get_config(self) -> dict[str, Any]:
+        norm = self.batch_norm
+        return super().get_config() | {
+            "batch_norm": None if norm is None else keras.saving.serialize_keras_object(norm),
+            "activation": self.activation,
+            "weight_bits": self.weight_bits,
+        }
+
+
+@keras.saving.register_keras_serializable("lowbit")
+class QuantizedConv2D(WeightedLayer):
+    """Conv2D [+ BatchNormalization] [+ ReLU | ReLU6] as LiteRT's CONV_2D."""
+
+    def product(self, x: Tensor, kernel: Tensor) -> Tensor:
+        return ops.conv(x, kernel, strides=self.layer.strides, padding=self.layer.padding, data_format="channels_last")
+
+
+@keras.saving.register_keras_serializable("lowbit")
+class QuantizedDepthwiseConv2D(WeightedLayer):
+    """DepthwiseConv2D [+ BatchNormalization] [+ ReLU | ReLU6] as DEPTHWISE_CONV_2D.
+
+    The kernel (height, width, channels, multiplier) has channels x multiplier output channels.
+    """
+
+    def product(self, x: Tensor, kernel: Tensor) -> Tensor:
+        return ops.depthwise_conv(
+            x, kernel, strides=self.layer.strides, padding=self.layer.padding, data_format="channels_last"
+        )
+
+    def terms(self) -> int:
+        return int(np.prod(self.layer.kernel.shape[:2]))
+
+    def by_channel(self, kernel: Tensor) -> Tensor:
+        height, width, channels, multiplier = kernel.shape
+        return ops.reshape(kernel, (height, width, channels * multiplier))
+
+    def as_stored(self, kernel: Tensor) -> Tensor:
+        return ops.reshape(kernel, self.layer.kernel.shape)
+
+
+@keras.saving.register_keras_serializable("lowbit")
+class QuantizedDense(WeightedLayer):
+    """Dense [+ BatchNormalization] [+ ReLU | ReLU6] as FULLY_CONNECTED."""
+
+    def product(self, x: Tensor, kernel: Tensor) -> Tensor:
+        return ops.matmul(x, kernel)
+
+
+def apply_relu(y: Tensor, activation: str) -> Tensor:
+    return {"linear": lambda v: v, "relu": ops.relu, "relu6": ops.relu6}[activation](y)
+
+
+def activation_codes(activation: str, scale: Tensor, zero_point: Tensor) -> tuple[Tensor, Tensor]:
+    """Lowest and highest code a fused activation lets through."""
+    lowest, highest = code_range(8)
+    if activation == "linear":
+        return lowest, highest
+    top = highest if activation == "relu" else ops.minimum(ops.round(6.0 / scale + zero_point), highest)
+    return ops.maximum(zero_point, lowest), top
+
+
+def batch_norm_as_affine(norm: keras.layers.BatchNormalization) -> tuple[Tensor, Tensor]:
+    """Gain and shift, each (channels,), that a batch norm applies in inference."""
+    gain = 1.0 / ops.sqrt(norm.moving_variance + norm.epsilon)
+    if norm.gamma is not None:
+        gain = norm.gamma * gain
+    shift = -norm.moving_mean * gain
+    return gain, shift if norm.beta is None else shift + norm.beta

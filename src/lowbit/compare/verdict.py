@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which file to take: the smallest and the fastest within an allowed drop of accuracy against `float32`.
+
+Chosen on the validation split only. A file qualifies when the upper 95 % bound of its paired drop is within the
+limit, and does not when the lower bound is above it. Between the two the images are too few to tell: the point
+estimate decides, and the verdict says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lowbit.compare.statistics import drop_bounds
+from lowbit.results import LatencyResult, Verdict
+
+REFERENCE = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A file that may be chosen; `lost` and `gained` of `total` validation images, against the reference."""
+
+    recipe: str
+    lost: int
+    gained: int
+    total: int
+    size_bytes: int
+    latency_ms: LatencyResult | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A candidate's paired drop in percentage points, and whether it qualifies."""
+
+    candidate: Candidate
+    drop: float
+    lower: float
+    upper: float
+    qualifies: bool
+    decided: bool
+
+    @property
+    def recipe(self) -> str:
+        return self.candidate.recipe
+
+
+def judge(candidate: Candidate, max_drop: float) -> Judgement:
+    """Compare a candidate's drop with `max_drop` percentage points."""
+    drop = 100 * (candidate.lost - candidate.gained) / candidate.total
+    lower, upper = (100 * bound for bound in drop_bounds(candidate.lost, candidate.gained, candidate.total))
+    decided = upper <= max_drop or lower > max_drop
+    return Judgement(
+        candidate=candidate, drop=drop, lower=lower, upper=upper, qualifies=drop <= max_drop, decided=decided
+    )
+
+
+def smallest(judgements: Sequence[Judgement]) -> Judgement | None:
+    """The smallest file that qualifies; of equal ones the one with the lesser drop, then the first."""
+    qualified = [judgement for judgement in judgements if judgement.qualifies]
+    return min(qualified, key=lambda j: (j.candidate.size_bytes, j.drop), default=None)
+
+
+def fastest(judgements: Sequence[Judgement]) -> Judgement | None:
+    """The fastest file that qualifies; the smallest of those within its noise.
+
+    Within noise: a median not above the fastest one's 90th percentile.
+    """
+    timed = [(j, j.candidate.latency_ms) for j in judgements if j.qualifies and j.candidate.latency_ms is not None]
+    if not timed:
+        return None
+    best = min((latency for _, latency in timed), key=lambda latency: latency.median)
+    return smallest([j for j, latency in timed if latency.median <= best.p90])
+
+
+def decide(candidates: Sequence[Candidate], max_drop: float) -> tuple[Verdict, tuple[Judgement, ...]]:
+    """The verdict over all candidates, and each one's judgement. None qualifies: `float32`, and it says so."""
+    judgements = tuple(judge(candidate, max_drop) for candidate in candidates)
+    choices = {"size": smallest(judgements), "latency": fastest(judgements)}
+    undecided = tuple(j.recipe for j in judgements if not j.decided)
+    lines = [_sentence(criterion, choice, max_drop) for criterion, choice in choices.items()]
+    if undecided:
+        total = max(j.candidate.total for j in judgements)
+        lines.append(f"Not decided with {total} images, so the measured drop decided: {', '.join(undecided)}.")
+    best = {criterion: choice.recipe if choice else REFERENCE for criterion, choice in choices.items()}
+    return Verdict(lines=tuple(lines), best=best, max_drop=max_drop, undecided=undecided), judgements
+
+
+def _sentence(criterion: str, choice: Judgement | None, max_drop: float) -> str:
+    word = {"size": "Smallest", "latency": "Fastest"}[criterion]
+    limit = f"within {max_drop:g} point{'' if max_drop == 1 else 's'} of {REFERENCE}"
+    if choice is None:
+        return f"{word} {limit}: no file qualifies, so {REFERENCE} itself."
+    figure = f"{choice.candidate.size_bytes:,} bytes"
+    if criterion == "latency" and choice.candidate.latency_ms is not None:
+        figure = f"{choice.candidate.latency_ms.median:.3g} ms"
+    change = f"{-choice.drop:+.1f} points on validation, a drop of at most {choice.upper:.1f} with 95 % confidence"
+    mark = "" if choice.decided else f"; not decided with {choice.candidate.total} images"
+    return f"{word} {limit}: {choice.recipe}, {figure} ({change}{mark})."

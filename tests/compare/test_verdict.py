@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who qualifies, who is chosen, and what is said, on made-up figures."""
+
+import pytest
+
+from lowbit.compare.verdict import Candidate, decide, judge
+from lowbit.results import LatencyResult
+
+
+def candidate(
+    recipe: str, *, lost: int = 0, gained: int = 0, total: int = 2000, size: int = 100, ms: float | None = 1.0,
+    noise: float = 0.0,
+) -> Candidate:  # fmt: skip
+    latency = None if ms is None else LatencyResult(median=ms, p10=ms - noise, p90=ms + noise, runs=50, threads=1)
+    return Candidate(recipe=recipe, lost=lost, gained=gained, total=total, size_bytes=size, latency_ms=latency)
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained", "total", "qualifies", "decided"),
+    [
+        (0, 0, 2000, True, True),  # upper bound 2.7055 / 2002.7 = 0.14 points
+        (5, 5, 2000, True, True),
+        (100, 10, 2000, False, True),  # 4.5 points lost, plainly
+        (0, 0, 180, True, False),  # upper bound 2.7055 / 182.7 = 1.48 points: too few images
+        (3, 0, 180, False, False),  # 1.67 points, may be less than 1 in truth
+        (40, 0, 180, False, True),
+        (0, 0, 268, True, True),  # the first size at which no loss at all is proof: 2.7055 / 270.7 < 1 %
+    ],
+)
+def test_judging_one_point(lost: int, gained: int, total: int, qualifies: bool, decided: bool) -> None:
+    judgement = judge(candidate("x", lost=lost, gained=gained, total=total), max_drop=1.0)
+    assert (judgement.qualifies, judgement.decided) == (qualifies, decided)
+    assert judgement.drop == pytest.approx(100 * (lost - gained) / total)
+
+
+def test_the_smallest_and_the_fastest_that_qualify_are_chosen() -> None:
+    verdict, judgements = decide(
+        [
+            candidate("tiny-but-wrong", lost=300, size=10, ms=0.1),
+            candidate("small", size=20, ms=3.0),
+            candidate("fast", size=90, ms=0.5),
+        ],
+        max_drop=1.0,
+    )
+    assert verdict.best == {"size": "small", "latency": "fast"}
+    assert [j.qualifies for j in judgements] == [False, True, True]
+    assert verdict.lines[0].startswith("Smallest within 1 point of float32: small, 20 bytes (+0.0 points on validation")
+    assert verdict.lines[1].startswith("Fastest within 1 point of float32: fast, 0.5 ms")
+    assert len(verdict.lines) == 2 and verdict.undecided == ()
+
+
+def test_within_noise_the_smaller_is_taken() -> None:
+    files = [candidate("fast", size=90, ms=0.50, noise=0.05), candidate("near", size=40, ms=0.54)]
+    assert decide(files, 1.0)[0].best["latency"] == "near"
+    files[1] = candidate("beyond", size=40, ms=0.56)
+    assert decide(files, 1.0)[0].best["latency"] == "fast"
+
+
+def test_of_equal_size_the_lesser_drop_is_taken() -> None:
+    files = [candidate("a", lost=4), candidate("b", lost=2), candidate("c", lost=2)]
+    assert decide(files, 1.0)[0].best["size"] == "b"
+
+
+def test_files_without_latency_can_win_on_size_only() -> None:
+    verdict, _ = decide([candidate("untimed", size=1, ms=None), candidate("timed", size=2)], 1.0)
+    assert verdict.best == {"size": "untimed", "latency": "timed"}
+
+
+@pytest.mark.parametrize("files", [[], [candidate("bad", lost=500)]])
+def test_none_qualifies_means_float32_and_says_so(files: list[Candidate]) -> None:
+    verdict, _ = decide(files, 0.5)
+    assert verdict.best == {"size": "float32", "latency": "float32"}
+    assert verdict.lines[0] == "Smallest within 0.5 points of float32: no file qualifies, so float32 itself."
+
+
+def test_too_few_images_are_said() -> None:
+    verdict, _ = decide([candidate("a", total=180), candidate("b", lost=3, total=180, size=1)], 1.0)
+    assert verdict.best["size"] == "a" and verdict.undecided == ("a", "b")
+    assert "not decided with 180 images" in verdict.lines[0]
+    assert verdict.lines[2] == "Not decided with 180 images, so the measured drop decided: a, b."

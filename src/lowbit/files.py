@@ -2,8 +2,10 @@
 """Files that are either whole or not there: written beside their place, then renamed into it."""
 
 import hashlib
+import io
 import os
 import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,3 +56,11 @@ def sha256(path: str | os.PathLike[str]) -> str:
     """Hexadecimal SHA-256 of the file's bytes."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def zipped_size(path: str | os.PathLike[str]) -> int:
+    """Bytes of a zip archive holding only this file, deflated: what a download costs."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr(zipfile.ZipInfo("model"), Path(path).read_bytes(), zipfile.ZIP_DEFLATED)
+    return archive.getbuffer().nbytes

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files that are either whole or not there: written beside their place, then renamed into it."""
 
+import errno
 import hashlib
 import io
 import os
@@ -32,6 +33,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
+        if not _is_about(error, temporary):
+            raise
         raise InputError(
             received=f"{path}: {error.strerror or error}",
             expected="a place that can be written, with room left",
@@ -39,6 +42,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_about(error: OSError, temporary: Path) -> bool:
+    """Whether the place is to blame, and not some other file that the block touched."""
+    if error.filename is None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+    named = Path(os.fsdecode(error.filename))
+    return named == temporary or named in temporary.parents
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

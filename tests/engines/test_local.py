@@ -94,6 +94,18 @@ def test_other_circumstances_run_everything_again(bench: Bench) -> None:
     assert bench.ran() == ["a", "b", "c", "d"]
 
 
+def test_a_moved_place_is_no_other_argument(bench: Bench, tmp_path: Path) -> None:
+    def job(log: Path, text: str) -> Job:
+        return Job(
+            name="a", function=f"{JOBS}:write", arguments={"text": text, "path": "out/a.txt"},
+            places={"log": str(log)}, outputs=("out/a.txt",),
+        )  # fmt: skip
+
+    bench.run([job(bench.log, "A")])
+    assert bench.run([job(tmp_path / "elsewhere.txt", "A")])["a"].cached
+    assert not bench.run([job(tmp_path / "elsewhere.txt", "B")])["a"].cached
+
+
 def test_fresh_starts_over(bench: Bench) -> None:
     bench.run()
     bench.ran()

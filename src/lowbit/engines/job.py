@@ -12,10 +12,12 @@ class Job:
     """One step of a run: a function by its dotted name, its arguments, and the files it writes.
 
     `function` is `"package.module:name"` and is imported only when the job really runs, so that a finished
-    run is recognised without loading what it was made with. It is called as `function(context, **arguments)`
-    and returns a JSON-able value for the caller. A job reads its arguments and the outputs of the jobs it
+    run is recognised without loading what it was made with. It is called as
+    `function(context, **arguments, **places)` and returns a JSON-able value for the caller. A job reads its arguments and the outputs of the jobs it
     names in `needs` and `wants`, nothing else: these make up its key.
 
+    places   more arguments, which only say where to find what an argument identifies by its hash (a path, say):
+             passed like arguments, left out of the key, so that moved data is still the same data
     needs    jobs that must have succeeded; else this one is not run and takes over their status
     wants    jobs that must have been tried; this one runs even when they failed
     outputs  files it writes, relative to the run folder
@@ -24,6 +26,7 @@ class Job:
     name: str
     function: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
@@ -76,6 +79,10 @@ class JobContext:
     ) -> None:
         self.folder, self.staging, self.emit = folder, staging, emit
         self._inputs, self._outputs = frozenset(inputs), frozenset(outputs)
+
+    def has(self, path: str) -> bool:
+        """Whether a job in `needs` or `wants` wrote this file; false when that job failed."""
+        return path in self._inputs
 
     def input(self, path: str) -> Path:
         """The place of a file that a job in `needs` or `wants` wrote; ValueError for any other file."""

@@ -124,7 +124,7 @@ def _run(job: Job, key: str, store: Store, results: Mapping[str, JobResult], eve
     started = time.perf_counter()
     story = None
     try:
-        value = _function(job.function)(context, **job.arguments)
+        value = _function(job.function)(context, **job.arguments, **job.places)
         digest(value)  # a value that is not JSON must fail this job, not the record of it
         hashes = store.take_in(staging, job.outputs)
         result = JobResult(name=job.name, status="ok", value=value, outputs=hashes)

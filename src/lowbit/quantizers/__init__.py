@@ -2,7 +2,7 @@
 """The formulas: affine quantization, ranges, fake quantization, and the runtime's integer rules."""
 
 from lowbit.quantizers.activation import ActivationQuantizer, FixedQuantizer
-from lowbit.quantizers.mode import Mode, current_mode, forward_mode
+from lowbit.quantizers.mode import Mode, current_mode, forward_mode, record, recording
 from lowbit.quantizers.weight import WeightQuantizer
 
-__all__ = ["ActivationQuantizer", "FixedQuantizer", "Mode", "WeightQuantizer", "current_mode", "forward_mode"]
+__all__ = ["ActivationQuantizer", "FixedQuantizer", "Mode", "WeightQuantizer", "current_mode", "forward_mode", "record", "recording"]

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a simulation computes an eager forward pass, where that is not training or inference."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
+from typing import Any
 
 
 class Mode(Enum):
@@ -31,3 +32,24 @@ def forward_mode(mode: Mode) -> Iterator[None]:
         yield
     finally:
         _mode.reset(token)
+
+
+Recorder = Callable[[str, Any], None]
+_recorder: ContextVar[Recorder | None] = ContextVar("lowbit_recorder", default=None)
+
+
+def record(tensor_name: str, codes: Any) -> None:
+    """Hand the codes of one tensor to whoever is recording this eager forward pass."""
+    recorder = _recorder.get()
+    if recorder is not None:
+        recorder(tensor_name, codes)
+
+
+@contextmanager
+def recording(recorder: Recorder) -> Iterator[None]:
+    """Within, eager inference calls `recorder(tensor name, codes)` for every quantized tensor."""
+    token = _recorder.set(recorder)
+    try:
+        yield
+    finally:
+        _recorder.reset(token)

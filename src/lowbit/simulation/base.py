@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from lowbit.quantizers import Mode, current_mode
+from lowbit.quantizers import Mode, current_mode, record
 from lowbit.quantizers.activation import TensorQuantizer
 
 Tensor = Any
@@ -104,8 +104,11 @@ class SimulatedLayer(keras.layers.Layer):
             return quantizer.fake_quantize(self.simulated_output(values, True), training=True)
         if self.is_exact():
             centred = [source.centred(x) for source, x in zip(self.sources(), values, strict=True)]
-            return quantizer.to_real(self.integer_codes(centred))
-        return quantizer.fake_quantize(self.simulated_output(values, False))
+            codes = self.integer_codes(centred)
+        else:
+            codes = quantizer.to_codes(self.simulated_output(values, False))
+        record(self.name, codes)
+        return quantizer.to_real(codes)
 
     def observed_output(self, inputs: list[Tensor]) -> Tensor:
         """Float output; its range is recorded by the layer's own quantizer, where it has one."""

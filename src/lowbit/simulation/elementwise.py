@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from lowbit.quantizers import ActivationQuantizer, WeightQuantizer, integer
+from lowbit.quantizers import ActivationQuantizer, WeightQuantizer, integer, record
 from lowbit.quantizers.affine import code_range
 from lowbit.simulation.base import Constant, Mark, SimulatedLayer, Tensor, WrappingLayer
 from lowbit.simulation.weighted import RELU_MAXIMUM, activation_codes, apply_relu, batch_norm_as_affine
@@ -58,7 +58,7 @@ class QuantizedAffine(WrappingLayer):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.product_quantizer = ActivationQuantizer(bits=self.activation_bits, name="product_quantizer")
+        self.product_quantizer = ActivationQuantizer(bits=self.activation_bits, name="product")
         self.output_quantizer = ActivationQuantizer(bits=self.activation_bits, name="output_quantizer")
 
     def tensor_quantizer(self) -> ActivationQuantizer:
@@ -79,8 +79,11 @@ class QuantizedAffine(WrappingLayer):
         if training and isinstance(self.layer, keras.layers.BatchNormalization):
             return self.layer(inputs[0], training=True)
         factor, shift = (_constant_grid(v)[2] for v in self.factor_and_shift())
-        product = self.product_quantizer.fake_quantize(inputs[0] * factor, training=training)
-        return product + shift
+        if training:
+            return self.product_quantizer.fake_quantize(inputs[0] * factor, training=True) + shift
+        codes = self.product_quantizer.to_codes(inputs[0] * factor)
+        record(f"{self.name}/product", codes)
+        return self.product_quantizer.to_real(codes) + shift
 
     def observed_output(self, inputs: list[Tensor]) -> Tensor:
         factor, shift = self.factor_and_shift()
@@ -94,7 +97,9 @@ class QuantizedAffine(WrappingLayer):
         product_scale, product_zero = self.product_quantizer.parameters()
         scale, zero_point = self.output_quantizer.parameters()
         product = integer.requantize(centred[0] * factor, input_scale * factor_scale / product_scale, product_zero)
-        product = ops.clip(product, *code_range(8)) - product_zero
+        product = ops.clip(product, *code_range(8))
+        record(f"{self.name}/product", product)
+        product = product - product_zero
         spread = ops.broadcast_to(shift, ops.shape(product))
         return ops.clip(
             integer.add([product, spread], [product_scale, shift_scale], scale, zero_point), *code_range(8)

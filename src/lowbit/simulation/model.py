@@ -93,3 +93,7 @@ class Simulation(keras.Model):
             )
         simulation: Simulation = super().from_config(config, custom_objects=custom_objects)
         return simulation.connect(Spec.parse(spec))
+
+
+# Keras's .h5 writer stores the bare class name instead of the registered one.
+keras.saving.get_custom_objects()["Simulation"] = Simulation

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from lowbit.quantizers import ActivationQuantizer, Mode, current_mode
+from lowbit.quantizers import ActivationQuantizer, Mode, current_mode, record
 from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.simulation.base import Mark, SimulatedLayer, Tensor, WrappingLayer, call_layer
 
@@ -34,7 +34,9 @@ class QuantizeInput(SimulatedLayer):
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         if training or current_mode() is not Mode.SIMULATE:
             return super().call(inputs, training=training)
-        return self.output_quantizer.to_real(self.output_quantizer.to_codes(inputs))
+        codes = self.output_quantizer.to_codes(inputs)
+        record(self.name, codes)
+        return self.output_quantizer.to_real(codes)
 
     def restore(self, inputs: list[Tensor]) -> Tensor:
         return inputs[0]
@@ -48,7 +50,11 @@ class SameScale(WrappingLayer):
         return self.sources()[0] if self.sources() else None
 
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
-        return self.layer(inputs)
+        output = self.layer(inputs)
+        source = self.tensor_quantizer()
+        if source is not None:
+            record(self.name, source.centred(output) + source.parameters()[1])
+        return output
 
 
 @keras.saving.register_keras_serializable("lowbit")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading, editing and writing LiteRT flatbuffers, with the schema that ships with the runtime."""
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+Model = Any
+
+_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+
+
+def read(content: bytes) -> Model:
+    """The mutable object form of a file's content."""
+    return schema.ModelT.InitFromPackedBuf(content, 0)
+
+
+def write(model: Model) -> bytes:
+    """The file's bytes; the same model always gives the same bytes."""
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def op_name(model: Model, operator: Any) -> str:
+    """For example "CONV_2D"."""
+    code = model.operatorCodes[operator.opcodeIndex]
+    return _NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+
+def text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def constant(model: Model, tensor: Any, dtype: str = "float32") -> np.ndarray | None:
+    """A tensor's stored values as a flat array; None for a tensor computed at run time."""
+    data = model.buffers[tensor.buffer].data
+    return None if data is None or len(data) == 0 else np.frombuffer(np.asarray(data, "uint8").tobytes(), dtype)
+
+
+def set_constant(model: Model, tensor: Any, values: np.ndarray) -> None:
+    """Replace a tensor's stored values by the bytes of `values`."""
+    model.buffers[tensor.buffer].data = np.frombuffer(np.ascontiguousarray(values).tobytes(), dtype="uint8")
+
+
+def remove_unused(model: Model) -> None:
+    """Drop tensors, buffers and operator codes that nothing refers to, and renumber the rest."""
+    graph = model.subgraphs[0]
+    used = sorted(
+        {int(i) for op in graph.operators for i in [*op.inputs, *op.outputs] if i >= 0}
+        | {int(i) for i in [*graph.inputs, *graph.outputs]}
+    )
+    number = {old: new for new, old in enumerate(used)} | {-1: -1}
+    graph.tensors = [graph.tensors[old] for old in used]
+    for operator in graph.operators:
+        operator.inputs = np.array([number[int(i)] for i in operator.inputs], dtype="int32")
+        operator.outputs = np.array([number[int(i)] for i in operator.outputs], dtype="int32")
+    graph.inputs = np.array([number[int(i)] for i in graph.inputs], dtype="int32")
+    graph.outputs = np.array([number[int(i)] for i in graph.outputs], dtype="int32")
+    for signature in model.signatureDefs or []:
+        for entry in [*signature.inputs, *signature.outputs]:
+            entry.tensorIndex = number[int(entry.tensorIndex)]
+    _remove_unused_buffers(model)
+    _remove_unused_codes(model)
+
+
+def _remove_unused_buffers(model: Model) -> None:
+    """Buffer 0 stays empty, as the schema wants; every computed tensor points to it."""
+    empty = schema.BufferT()
+    kept = [empty]
+    number: dict[int, int] = {}
+    for tensor in model.subgraphs[0].tensors:
+        data = model.buffers[tensor.buffer].data
+        if data is None or len(data) == 0:
+            tensor.buffer = 0
+            continue
+        if tensor.buffer not in number:
+            number[tensor.buffer] = len(kept)
+            kept.append(model.buffers[tensor.buffer])
+        tensor.buffer = number[tensor.buffer]
+    model.buffers = kept
+    model.metadata = None
+    model.metadataBuffer = None
+
+
+def _remove_unused_codes(model: Model) -> None:
+    operators = model.subgraphs[0].operators
+    used = sorted({operator.opcodeIndex for operator in operators})
+    model.operatorCodes = [model.operatorCodes[old] for old in used]
+    for operator in operators:
+        operator.opcodeIndex = used.index(operator.opcodeIndex)

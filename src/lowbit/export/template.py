@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model's structure as a float `.tflite` whose constants are labels, not weights.
+
+TensorFlow's converter is run once for a structure. Every element of every constant is given a
+float of its own, so that after conversion the labels themselves tell where each element went,
+whatever the converter named, transposed or merged. Weights are then filled in by label, in
+milliseconds, for each simulation and each number format of that structure.
+
+A barrier, `maximum(x, -1e30)`, stands behind every tensor that carries a quantizer, and the
+barrier's output is a named output of the signature. So the converter cannot move an operation
+across such a tensor, and the tensor is found by name. Barriers are removed after conversion.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lowbit.errors import ExportError
+from lowbit.export import flatbuffer
+from lowbit.simulation import Simulation
+from lowbit.simulation.passing import KeptFloat
+
+_BARRIER = np.float32(-1e30)
+_FIRST_LABEL = 0x3F800001
+"""Bit pattern of the first label, just above 1.0; labels count up from there, all finite."""
+
+_LAST_LABEL = 0x7F7FFFFF
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """`content` is a float file; `slots` maps a constant to (tensor index, element order in the file)."""
+
+    content: bytes
+    slots: Mapping[str, tuple[int, np.ndarray]]
+    float_scopes: tuple[str, ...]
+    """Names of output tensors of operations that stay float."""
+
+
+_cache: dict[tuple[str, int], Template] = {}
+_CACHED = 4
+
+
+def template(simulation: Simulation, *, batch: int = 1) -> Template:
+    """The converted structure of a simulation, from memory when it was converted before."""
+    key = (_structure(simulation), batch)
+    if key not in _cache:
+        while len(_cache) >= _CACHED:
+            _cache.pop(next(iter(_cache)))
+        _cache[key] = _convert(simulation, batch)
+    return _cache[key]
+
+
+def constant_name(layer_name: str, constant: str) -> str:
+    return f"{layer_name}/{constant}"
+
+
+def point_name(layer_name: str, suffix: str) -> str:
+    return f"{layer_name}/{suffix}" if suffix else layer_name
+
+
+def _structure(simulation: Simulation) -> str:
+    """Hash of all that the converted file depends on; weights only where they stay in float layers."""
+    digest = hashlib.sha256(json.dumps(simulation.get_config(), sort_keys=True, default=str).encode())
+    for layer in simulation.simulated_layers():
+        if isinstance(layer, KeptFloat):
+            for weight in layer.layer.get_weights():
+                digest.update(weight.tobytes())
+    return digest.hexdigest()
+
+
+def _convert(simulation: Simulation, batch: int) -> Template:
+    labels, values = _label_constants(simulation)
+    function, points = _graph_function(simulation, values, batch)
+    module = tf.Module()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    try:
+        model = flatbuffer.read(converter.convert())
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise _not_convertible(error) from error
+    except Exception as error:
+        # The converter's own error class is private to TensorFlow; anything it raises means the same to a caller.
+        if type(error).__name__ != "ConverterError":
+            raise
+        raise _not_convertible(error) from error
+    _remove_barriers(model, points, simulation)
+    flatbuffer.remove_unused(model)
+    slots = _find_labels(model, labels)
+    return Template(content=flatbuffer.write(model), slots=slots, float_scopes=_float_scopes(model, simulation, points))
+
+
+def _not_convertible(error: BaseException) -> ExportError:
+    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return ExportError(f"TensorFlow's converter refused the model with LiteRT's built-in operations: {reason[:300]}")
+
+
+def _label_constants(simulation: Simulation) -> tuple[dict[str, int], dict[str, dict[str, np.ndarray]]]:
+    """First label (an integer) of each constant, and the labelled arrays by layer and constant."""
+    labels: dict[str, int] = {}
+    values: dict[str, dict[str, np.ndarray]] = {}
+    following = _FIRST_LABEL
+    for layer in simulation.simulated_layers():
+        values[layer.name] = {}
+        for name, constant in layer.constants(integer=False).items():
+            bits = np.arange(following, following + constant.values.size, dtype="int64")
+            labels[constant_name(layer.name, name)] = following
+            values[layer.name][name] = bits.astype("uint32").view("float32").reshape(constant.values.shape)
+            following += constant.values.size
+    if following > _LAST_LABEL:
+        raise ExportError(f"the model has {following - _FIRST_LABEL:,} weights; at most 1e9 can be exported")
+    return labels, values
+
+
+def _graph_function(
+    simulation: Simulation, values: dict[str, dict[str, np.ndarray]], batch: int
+) -> tuple[Any, list[str]]:
+    """The traced float graph and the names of its points, which are its outputs in sorted order."""
+    points: list[str] = []
+
+    def call(*inputs: Any) -> dict[str, Any]:
+        marked: dict[str, Any] = {}
+        tensors = dict(zip(map(id, simulation.inputs), inputs, strict=True))
+        for layer, sources, output in simulation.graph():
+            mark = _marker(layer.name, marked)
+            constants = {name: tf.constant(array) for name, array in values[layer.name].items()}
+            tensors[output] = layer.deploy([tensors[source] for source in sources], constants, mark)
+        points.extend(name for name in marked if name not in points)
+        return marked
+
+    signature = [tf.TensorSpec((batch, *_static(t)), tf.float32, name=_plain(t.name)) for t in simulation.inputs]
+    frozen = [(variable, tf.constant(variable.numpy())) for variable in _float_variables(simulation)]
+    with keras.StatelessScope(state_mapping=frozen):
+        return tf.function(call, autograph=False).get_concrete_function(*signature), points
+
+
+def _float_variables(simulation: Simulation) -> list[Any]:
+    return [
+        variable for layer in simulation.simulated_layers() if hasattr(layer, "layer") for variable in layer.variables
+    ]
+
+
+def _static(tensor: Any) -> tuple[int, ...]:
+    shape = tuple(tensor.shape[1:])
+    if any(size is None for size in shape):
+        raise ExportError(f"input {tensor.name!r} has the free shape {shape}; export needs fixed sizes")
+    return shape
+
+
+def _plain(name: str) -> str:
+    """A name TensorFlow accepts for an argument."""
+    return "".join(letter if letter.isalnum() else "_" for letter in name)
+
+
+def _marker(layer_name: str, marked: dict[str, Any]) -> Callable[[str, Any, Any], Any]:
+    def mark(suffix: str, tensor: Any, quantizer: Any) -> Any:
+        marked[point_name(layer_name, suffix)] = tf.maximum(tensor, _BARRIER)
+        return marked[point_name(layer_name, suffix)]
+
+    return mark
+
+
+def _remove_barriers(model: Any, points: list[str], simulation: Simulation) -> None:
+    """Delete every barrier, name the tensor before it after its point, restore inputs and outputs."""
+    graph, signature = model.subgraphs[0], model.signatureDefs[0]
+    barrier_outputs = {int(entry.tensorIndex): flatbuffer.text(entry.name) for entry in signature.outputs}
+    if sorted(barrier_outputs.values()) != sorted(points):
+        raise ExportError(f"the converter kept {len(barrier_outputs)} of {len(points)} quantized tensors apart")
+    before: dict[int, int] = {}
+    for operator in graph.operators:
+        output = int(operator.outputs[0])
+        if flatbuffer.op_name(model, operator) == "MAXIMUM" and output in barrier_outputs:
+            before[output] = int(operator.inputs[0])
+    if len(before) != len(points):
+        lost = sorted(set(points) - {barrier_outputs[output] for output in before})
+        raise ExportError(f"the converter moved the tensor {lost[0]!r}; it cannot be tied to its quantizer")
+    graph.operators = [op for op in graph.operators if int(op.outputs[0]) not in before]
+    for operator in graph.operators:
+        operator.inputs = np.array([_through(before, int(i)) for i in operator.inputs], dtype="int32")
+    index = {barrier_outputs[output]: _through(before, output) for output in before}
+    for name, tensor in index.items():
+        graph.tensors[tensor].name = name
+    _restore_signature(graph, signature, simulation, index)
+
+
+def _through(before: Mapping[int, int], tensor: int) -> int:
+    while tensor in before:
+        tensor = before[tensor]
+    return tensor
+
+
+def _restore_signature(graph: Any, signature: Any, simulation: Simulation, index: dict[str, int]) -> None:
+    makers = {output: layer for layer, _, output in simulation.graph()}
+    sources = {output: inputs for _, inputs, output in simulation.graph()}
+    outputs = []
+    for tensor in simulation.outputs:
+        number = id(tensor)
+        while makers[number].name not in index:
+            number = sources[number][0]
+        outputs.append(makers[number].name)
+    graph.outputs = np.array([index[name] for name in outputs], dtype="int32")
+    entries = {flatbuffer.text(entry.name): entry for entry in signature.outputs}
+    signature.outputs = [entries[name] for name in outputs]
+    for name, entry in zip(outputs, signature.outputs, strict=True):
+        entry.tensorIndex = index[name]
+    by_argument = {_plain(tensor.name): tensor.name for tensor in simulation.inputs}
+    arguments = {flatbuffer.text(entry.name): entry for entry in signature.inputs}
+    signature.inputs = [arguments[name] for name in by_argument]
+    for argument, entry in zip(by_argument, signature.inputs, strict=True):
+        entry.name = by_argument[argument]
+        graph.tensors[int(entry.tensorIndex)].name = by_argument[argument]
+    graph.inputs = np.array([int(entry.tensorIndex) for entry in signature.inputs], dtype="int32")
+
+
+def _find_labels(model: Any, labels: Mapping[str, int]) -> dict[str, tuple[int, np.ndarray]]:
+    """Which tensor holds each constant, and in which order, read off the labels."""
+    starts = {first: name for name, first in labels.items()}
+    ordered = np.array(sorted(starts), dtype="int64")
+    slots: dict[str, tuple[int, np.ndarray]] = {}
+    for number, tensor in enumerate(model.subgraphs[0].tensors):
+        stored = flatbuffer.constant(model, tensor, "uint32") if tensor.type == 0 else None
+        if stored is None or int(stored.min()) < _FIRST_LABEL:
+            continue
+        first = int(ordered[np.searchsorted(ordered, int(stored.min()), side="right") - 1])
+        order = stored.astype("int64") - first
+        if sorted(order.tolist()) != list(range(stored.size)):
+            raise ExportError(f"the converter merged the constant {starts[first]!r} with others")
+        slots[starts[first]] = (number, order)
+        tensor.name = starts[first]
+    if set(slots) != set(labels):
+        lost = sorted(set(labels) - set(slots))
+        raise ExportError(f"the converter folded the constant {lost[0]!r}; it cannot be tied to its quantizer")
+    return slots
+
+
+def _float_scopes(model: Any, simulation: Simulation, points: list[str]) -> tuple[str, ...]:
+    kept = {layer.name for layer in simulation.simulated_layers() if isinstance(layer, KeptFloat)}
+    quantized = set(points) - kept
+    graph = model.subgraphs[0]
+    made = (flatbuffer.text(graph.tensors[int(op.outputs[0])].name) for op in graph.operators)
+    return tuple(name for name in made if name not in quantized)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The public exporters: check what is asked, make the bytes, open them, put them in place."""
+
+import hashlib
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+from litert_quantizer import quantizer
+from litert_quantizer.algorithm_manager import AlgorithmName
+from litert_quantizer.qtyping import TFLOperationName
+
+from lowbit.errors import ExportError, InputError
+from lowbit.export import integers
+from lowbit.export.parity import parity as measure_parity
+from lowbit.export.template import template
+from lowbit.files import replacing
+from lowbit.results import ParityResult
+from lowbit.runtime import check_file
+from lowbit.simulation import Simulation, quantize_model
+from lowbit.spec import Spec
+
+LEAST_AGREEMENT = 0.98
+"""Share of top-1 answers on which file and simulation must agree."""
+
+VARIANTS = ("float32", "float16", "dynamic-w8", "weight-w8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportResult:
+    """A written file. `quantized_tensors` counts activations tied to a quantizer; `seconds` is the whole export."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+    seconds: float
+    quantized_tensors: int
+    parity: ParityResult | None = None
+
+
+def export(
+    model: keras.Model,
+    path: str | Path,
+    *,
+    spec: Spec | str | None = None,
+    calibration: Iterable[Any] | None = None,
+    io: str = "float32",
+    parity: Iterable[Any] | None = None,
+) -> ExportResult:
+    """Write a `.tflite` with batch 1 and LiteRT's built-in operations only.
+
+    Args:
+        model: a calibrated or trained simulation, or a float model. A float model without `spec`
+            gives a float32 file; with `spec` and `calibration`, an integer file.
+        io: "float32", or "int8" for a file whose inputs and outputs are codes.
+        parity: batches on which the file is compared with the simulation, tensor by tensor.
+
+    Raises:
+        InputError: a path that does not end in .tflite, a simulation without ranges, `spec` given
+            for a simulation, unknown `io`.
+        ExportError: what was written is not what the simulation computes. No file is left then.
+    """
+    _check_request(model, path, spec, io)
+    started = time.perf_counter()
+    if spec is not None:
+        model = quantize_model(model, spec, calibration=calibration)
+    if not isinstance(model, Simulation):
+        return export_variant(model, path, "float32")
+    model.require_calibrated()
+    content = integers.quantize(template(model), model, io)
+    batches = None if parity is None else list(parity)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+        check_file(temporary)
+        result = None if batches is None else measure_parity(model, temporary, batches)
+        if result is not None and result.top1_agreement is not None and result.top1_agreement < LEAST_AGREEMENT:
+            raise ExportError(
+                f"file and simulation agree on {result.top1_agreement:.1%} of answers, under {LEAST_AGREEMENT:.0%}; "
+                f"worst tensor {result.worst_tensor!r}"
+            )
+    return _result(path, content, started, len(integers.tensor_quantizers(model)), result)
+
+
+def export_variant(model: keras.Model, path: str | Path, kind: str) -> ExportResult:
+    """Write a file that needs no simulation: "float32", "float16", "dynamic-w8" or "weight-w8".
+
+    Raises InputError for another kind, UnsupportedError for a model that cannot be flattened.
+    """
+    if kind not in VARIANTS:
+        raise InputError(received=f"kind={kind!r}", expected=f"one of {VARIANTS}", mend="choose one of them")
+    _check_request(model, path, None, "float32")
+    started = time.perf_counter()
+    simulation = quantize_model(model)
+    content = integers.fill(template(simulation), simulation, integer=False)
+    if kind != "float32":
+        content = _without_simulation(content, kind)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+        check_file(temporary)
+    return _result(path, content, started, 0, None)
+
+
+def _without_simulation(content: bytes, kind: str) -> bytes:
+    """litert-quantizer's own forms with float activations; it takes the largest absolute weight as range."""
+    worker = quantizer.Quantizer(content)
+    everything = (".*", TFLOperationName.ALL_SUPPORTED)
+    if kind == "dynamic-w8":
+        worker.add_dynamic_config(*everything, num_bits=8)
+    elif kind == "weight-w8":
+        worker.add_weight_only_config(*everything, num_bits=8)
+    else:
+        worker.add_weight_only_config(*everything, num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING)
+    return bytes(worker.quantize(enable_progress_report=False).quantized_model)
+
+
+def _check_request(model: Any, path: str | Path, spec: Spec | str | None, io: str) -> None:
+    if not str(path).endswith(".tflite"):
+        raise InputError(received=f"path {str(path)!r}", expected="a name ending in .tflite", mend="add .tflite")
+    if io not in ("float32", "int8"):
+        raise InputError(received=f"io={io!r}", expected="'float32' or 'int8'", mend="choose one of them")
+    if isinstance(model, Simulation) and spec is not None:
+        raise InputError(
+            received=f"a simulation of {model.spec.name} and spec={spec!r}",
+            expected="a spec for a float model only",
+            mend="leave spec out; the simulation knows its own",
+        )
+    if io == "int8" and not isinstance(model, Simulation) and spec is None:
+        raise InputError(
+            received="io='int8' for a float file", expected="an integer file", mend="pass spec='w8a8' and calibration"
+        )
+
+
+def _result(
+    path: str | Path, content: bytes, started: float, tensors: int, parity: ParityResult | None
+) -> ExportResult:
+    return ExportResult(
+        path=Path(path),
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        seconds=time.perf_counter() - started,
+        quantized_tensors=tensors,
+        parity=parity,
+    )

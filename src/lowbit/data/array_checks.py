@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays from outside, checked before anything is computed with them."""
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from lowbit.data.array_source import ArrayPart
+from lowbit.data.source import Array
+from lowbit.errors import InputError
+
+
+def check_inputs(where: str, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], frozenset[str]]:
+    """The inputs of one split, images with a channel axis, and the names of those that hold pixels 0..255.
+
+    Raises InputError for arrays that are not numbers, hold NaN or infinity, are empty or of different lengths.
+    """
+    checked: dict[str, Array] = {}
+    pixels: set[str] = set()
+    for name, values in inputs.items():
+        what = f"{where}.{name}"
+        if values.dtype.kind not in "fiub" or values.ndim < 1:
+            raise _error(f"{what} of type {values.dtype}, shape {values.shape}", "numbers, samples first", "convert it")
+        if not values.size:
+            raise _error(f"{what} of shape {values.shape}", "at least one sample", "remove the array or fill it")
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            bad = int(np.count_nonzero(~np.isfinite(values)))
+            raise _error(f"{what} with {bad} NaN or infinite values", "finite numbers", "find out where they come from")
+        if _is_image(values):
+            pixels.add(name)
+            values = _as_pixels(what, values)
+        checked[name] = values
+    lengths = {name: len(values) for name, values in checked.items()}
+    if len(set(lengths.values())) > 1:
+        raise _error(f"{where} with samples {lengths}", "the same number of samples for each input", "align the arrays")
+    return checked, frozenset(pixels)
+
+
+def check_labels(where: str, labels: Array, count: int, classes: int | None) -> Array:
+    """Class indices as int64 of shape (count,). Raises InputError for others, one-hot vectors among them."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise _error(
+            f"{where} of type {labels.dtype}, shape {labels.shape}",
+            "one class index (integer) for each sample",
+            "convert it, one-hot vectors with argmax(axis=1)",
+        )
+    if len(labels) != count:
+        raise _error(f"{where} with {len(labels)} labels for {count} samples", "as many as samples", "align the arrays")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or (classes is not None and high >= classes):
+        raise _error(
+            f"{where} with labels {low}..{high}",
+            "class indices from 0" + ("" if classes is None else f" to {classes - 1}, one for each class name"),
+            "correct the labels or the class names",
+        )
+    return labels.astype(np.int64)
+
+
+def check_parts(where: str, parts: Mapping[str, ArrayPart], pixels: Collection[frozenset[str]]) -> None:
+    """All splits must have the same inputs, of the same shapes and kinds. Raises InputError if they do not."""
+    shapes = {
+        split: {name: values.shape[1:] for name, values in sorted(part.inputs.items())} for split, part in parts.items()
+    }
+    first, *others = shapes.items()
+    for split, shape in others:
+        if shape != first[1]:
+            raise _error(
+                f"{where} with samples {first[1]} in {first[0]} but {shape} in {split}",
+                "the same inputs of the same shapes in each split",
+                "correct the arrays",
+            )
+    if len(pixels) > 1:
+        raise _error(
+            f"{where} with images as integers in one split and in floating point in another",
+            "the same type in each split",
+            "convert them alike",
+        )
+
+
+def _is_image(values: Array) -> bool:
+    return (values.ndim == 3 and values.dtype == np.uint8) or (values.ndim == 4 and values.dtype.kind in "iu")
+
+
+def _as_pixels(what: str, values: Array) -> Array:
+    """uint8 of shape (samples, height, width, channels)."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 255:
+        raise _error(f"images {what} with integers {low}..{high}", "values 0..255", "scale them, or store float32")
+    values = values.astype(np.uint8)
+    return values[..., None] if values.ndim == 3 else values
+
+
+def _error(received: str, expected: str, mend: str) -> InputError:
+    return InputError(received=received, expected=expected, mend=mend)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A `.npz` file of arrays."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from lowbit.data.array_words import from_words
+from lowbit.data.dataset import Dataset
+from lowbit.data.options import Options
+from lowbit.data.source import Array
+from lowbit.errors import FileFormatError, InputError
+
+
+def load_npz(path: Path, options: Options) -> Dataset:
+    """The data set of a `.npz`; its words are those of `from_words`.
+
+    Raises InputError for a missing file and unusable arrays, FileFormatError for a damaged one. Pickled Python
+    objects are refused: reading them could run code.
+    """
+    if not path.is_file():
+        raise InputError(received=f"{path}, which is not a file", expected="a .npz file", mend="check the path")
+    return from_words(path.stem, str(path), _read(path), options)
+
+
+def _read(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if not isinstance(stored, np.lib.npyio.NpzFile):
+                raise ValueError("it is a single array")
+            return {word: stored[word] for word in stored.files}
+    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise FileFormatError(
+            received=f"{path}, which cannot be read ({error})",
+            expected="a .npz of numeric arrays, as numpy.savez writes it",
+            mend="write or copy it anew",
+        ) from error

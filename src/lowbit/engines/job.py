@@ -11,10 +11,10 @@ from typing import Any
 class Job:
     """One step of a run: a function by its dotted name, its arguments, and the files it writes.
 
-    `function` is `"package.module:name"` and is imported only when the job really runs, so that a finished
-    run is recognised without loading what it was made with. It is called as
-    `function(context, **arguments, **places)` and returns a JSON-able value for the caller. A job reads its arguments and the outputs of the jobs it
-    names in `needs` and `wants`, nothing else: these make up its key.
+    `function` is `"package.module:name"`. It is imported only when the job really runs, so that a finished run
+    is recognised without loading what it was made with, and called as `function(context, **arguments, **places)`;
+    what it returns, JSON-able, is for the caller. A job reads its arguments and the outputs of the jobs it names in
+    `needs` and `wants`, nothing else: these make up its key.
 
     places   more arguments, which only say where to find what an argument identifies by its hash (a path, say):
              passed like arguments, left out of the key, so that moved data is still the same data

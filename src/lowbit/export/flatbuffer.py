@@ -13,8 +13,13 @@ _NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if
 
 
 def read(content: bytes) -> Model:
-    """The mutable object form of a file's content."""
-    return schema.ModelT.InitFromPackedBuf(content, 0)
+    """The mutable object form of a file's content; data stored behind the flatbuffer is taken in."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for buffer in model.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, "uint8", buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
 
 
 def write(model: Model) -> bytes:

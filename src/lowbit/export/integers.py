@@ -45,7 +45,7 @@ def quantize(template: Template, simulation: Simulation, io: str) -> bytes:
     _configure(worker, template, simulation, io)
     tensors = tensor_quantizers(simulation)
     try:
-        result = worker.quantize(_ranges(template, simulation, tensors), enable_progress_report=False)
+        result = worker.quantize(_ranges(template, simulation, tensors), enable_progress_report=False, enable_progress_bar=False)
     except ValueError as error:
         raise ExportError(f"litert-quantizer refused the file: {error}") from error
     model = flatbuffer.read(bytes(result.quantized_model))

@@ -14,7 +14,7 @@ from litert_quantizer.algorithm_manager import AlgorithmName
 from litert_quantizer.qtyping import TFLOperationName
 
 from lowbit.errors import ExportError, InputError
-from lowbit.export import integers
+from lowbit.export import flatbuffer, integers
 from lowbit.export.parity import parity as measure_parity
 from lowbit.export.template import template
 from lowbit.files import replacing
@@ -113,7 +113,8 @@ def _without_simulation(content: bytes, kind: str) -> bytes:
         worker.add_weight_only_config(*everything, num_bits=8)
     else:
         worker.add_weight_only_config(*everything, num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING)
-    return bytes(worker.quantize(enable_progress_report=False).quantized_model)
+    quantized = worker.quantize(enable_progress_report=False, enable_progress_bar=False).quantized_model
+    return flatbuffer.write(flatbuffer.read(bytes(quantized)))
 
 
 def _check_request(model: Any, path: str | Path, spec: Spec | str | None, io: str) -> None:

@@ -10,8 +10,8 @@ from lowbit.quantizers import affine
 
 Tensor = Any
 
-_SMALLEST_SCALE = 1e-12
-"""Keeps a channel of zeros finite: its codes are 0."""
+_SMALLEST_SCALE = 1e-9
+"""Keeps a channel of zeros finite: its codes are 0. litert-quantizer's own floor lies below it."""
 
 _LARGEST_BIAS_CODE = float(2**29)
 """A weight scale is kept so large that the int32 bias of its channel stays below this."""

@@ -110,8 +110,15 @@ class WeightedLayer(WrappingLayer):
         )
         input_scale, _ = self.sources()[0].parameters()
         scale, zero_point = self.output_quantizer.parameters()
-        result = integer.requantize(accumulator, input_scale * weight_scale / scale, zero_point)
+        if self.runs_built_in():
+            result = integer.requantize_fixed_point(accumulator, (input_scale, weight_scale, scale), zero_point)
+        else:
+            result = integer.requantize(accumulator, input_scale * weight_scale / scale, zero_point)
         return integer.clamp(result, *activation_codes(self.activation, scale, zero_point))
+
+    def runs_built_in(self) -> bool:
+        """Whether LiteRT runs this op in its built-in kernel, as XNNPACK does not take it."""
+        return False
 
     def constants(self, integer: bool) -> dict[str, Constant]:
         if not integer:
@@ -160,6 +167,9 @@ class QuantizedConv2D(WeightedLayer):
 
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
         return ops.conv(x, kernel, strides=self.layer.strides, padding=self.layer.padding, data_format="channels_last")
+
+    def runs_built_in(self) -> bool:
+        return self.weight_bits == 4
 
 
 @keras.saving.register_keras_serializable("lowbit")

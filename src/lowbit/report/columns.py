@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The columns of the table: which figure, in which unit, which is best, and why one is missing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lowbit.results import Metric, Results, Row
+
+MISSING = "n/a"
+REFERENCES = ("float32", "keras-float32")
+"""Rows that differences are taken from: the first that is there."""
+
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column. `text` renders a row's figure, or gives None where it is missing; `fields` are the fields of the row
+    that it comes from: their notes say why it is missing. `number` is what "best" is judged by, in `direction`.
+
+    Columns of a lower `rank` are kept longer when the terminal is narrow. `tells_status`: a row that is not ok says so
+    in this column.
+    """
+
+    heading: str
+    rank: int
+    text: Callable[[Row], str | None]
+    fields: tuple[str, ...] = ()
+    number: Callable[[Row], float | None] | None = None
+    direction: str = "lower"
+    right: bool = True
+    tells_status: bool = False
+
+
+@dataclass
+class Footnotes:
+    """Reasons, numbered in the order in which they are first asked for; equal reasons share a number."""
+
+    reasons: list[str] = field(default_factory=list)
+
+    def mark(self, reason: str) -> str:
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+        return str(self.reasons.index(reason) + 1).translate(_SUPERSCRIPTS)
+
+    def lines(self) -> list[str]:
+        return [f"{str(number).translate(_SUPERSCRIPTS)} {reason}" for number, reason in enumerate(self.reasons, 1)]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A rendered figure; `best` of its column, or `missing`."""
+
+    text: str
+    best: bool = False
+    missing: bool = False
+
+
+def columns(results: Results) -> tuple[Column, ...]:
+    """The columns for these results, left to right, in units that suit the largest figures."""
+    rows = results.rows
+    size_unit, size = _unit([row.size_bytes for row in rows])
+    zip_unit, zipped = _unit([row.compressed_bytes for row in rows])
+    memory_unit, memory = _unit([row.peak_memory_bytes for row in rows])
+    return (
+        Column(heading="recipe", rank=0, text=lambda row: row.recipe, right=False),
+        *_primary_columns(results),
+        Column(
+            heading="agrees %", rank=6, fields=("agreement_with_float",),
+            text=lambda row: _percent(row.agreement_with_float),
+        ),
+        Column(heading="p", rank=13, fields=("mcnemar_p",), text=lambda row: _probability(row.mcnemar_p)),
+        Column(
+            heading=f"size {size_unit}", rank=1, fields=("size_bytes",),
+            text=lambda row: size(row.size_bytes), number=lambda row: row.size_bytes,
+        ),
+        Column(
+            heading=f"zipped {zip_unit}", rank=9, fields=("compressed_bytes",),
+            text=lambda row: zipped(row.compressed_bytes), number=lambda row: row.compressed_bytes,
+        ),
+        Column(
+            heading="latency ms", rank=1, fields=("latency_ms",), number=_median,
+            text=lambda row: _three_digits(row.latency_ms.median) if row.latency_ms else None,
+        ),
+        Column(heading="p10 to p90", rank=10, fields=("latency_ms",), text=_percentiles),
+        Column(
+            heading=f"memory {memory_unit}", rank=8, fields=("peak_memory_bytes",),
+            text=lambda row: memory(row.peak_memory_bytes), number=lambda row: row.peak_memory_bytes,
+        ),
+        Column(heading="weights/activations", rank=3, fields=("weights", "activations"), text=_types, right=False),
+        Column(heading="float ops", rank=5, fields=("float_ops", "ops"), text=_float_ops),
+        Column(
+            heading="delegated %", rank=11, fields=("delegated_share",),
+            text=lambda row: _percent(row.delegated_share, digits=0),
+        ),
+        Column(
+            heading="parity %", rank=4, fields=("parity",),
+            text=lambda row: _percent_down(row.parity.worst_equal) if row.parity else None,
+        ),
+        Column(
+            heading="epochs", rank=12, fields=("trained_epochs",),
+            text=lambda row: None if row.trained_epochs is None else str(row.trained_epochs),
+        ),
+        Column(heading="guide's name", rank=14, text=lambda row: row.guide_name or "–", right=False),
+    )  # fmt: skip
+
+
+LEGEND = {
+    "change": "difference from the float row",
+    "agrees": "samples on which the answer is the float row's",
+    "p": "McNemar's exact test against the float row",
+    "latency": "median of one sample",
+    "memory": "peak above what was held after imports",
+    "float ops": "ops that compute in float, of all ops",
+    "delegated": "ops that XNNPACK runs",
+    "parity": "equal codes at the worst tensor, file against simulation",
+}
+"""What the headings mean, for readers of the Markdown."""
+
+
+def cells(column: Column, rows: Sequence[Row], footnotes: Footnotes) -> list[Cell]:
+    """The column rendered for all rows: best marked among those that are ok, their missing figures with a footnote."""
+    best = _best(column, rows)
+    rendered = []
+    for row in rows:
+        text = column.text(row)
+        number = column.number(row) if column.number else None
+        if text is None and row.status != "ok":
+            rendered.append(Cell(row.status if column.tells_status else "–", missing=True))
+        elif text is None:
+            reasons = [reason for name in column.fields if (reason := row.why_missing(name))]
+            rendered.append(Cell(MISSING + (footnotes.mark(reasons[0]) if reasons else ""), missing=True))
+        else:
+            rendered.append(Cell(text, best=row.status == "ok" and number is not None and number == best))
+    return rendered
+
+
+def reference(results: Results) -> Row | None:
+    """The float row that the others are compared with."""
+    found = {row.recipe: row for row in results.rows if row.status == "ok"}
+    return next((found[name] for name in REFERENCES if name in found), None)
+
+
+def shown_value(metric: Metric) -> tuple[float, str]:
+    """The metric in the unit it is shown in: fractions as percent."""
+    return (100 * metric.value, "%") if metric.unit == "fraction" else (metric.value, metric.unit)
+
+
+def _primary_columns(results: Results) -> tuple[Column, ...]:
+    """The primary metric, its 95 % interval, and the difference from the float row."""
+    name = results.primary
+    metrics = [row.metrics[name] for row in results.rows if name in row.metrics]
+    unit = shown_value(metrics[0])[1] if metrics else ""
+    factor = 100 if unit == "%" else 1
+    base = reference(results)
+    base_metric = base.metrics.get(name) if base else None
+
+    def value(row: Row) -> float | None:
+        return row.metrics[name].value if name in row.metrics else None
+
+    def interval(row: Row) -> str | None:
+        bounds = row.metrics[name].ci95 if name in row.metrics else None
+        return None if bounds is None else f"{factor * bounds[0]:.1f} to {factor * bounds[1]:.1f}"
+
+    def difference(row: Row) -> str | None:
+        own = value(row)
+        if own is None or base_metric is None:
+            return None
+        return "–" if row is base else f"{factor * (own - base_metric.value):+.1f}".replace("-", "−")
+
+    return (
+        Column(
+            heading=f"{name} {unit}".strip(),
+            rank=0,
+            text=lambda row: None if value(row) is None else f"{factor * row.metrics[name].value:.1f}",
+            fields=(name, "metrics"),
+            number=value,
+            direction=metrics[0].direction if metrics else "higher",
+            tells_status=True,
+        ),
+        Column(heading="95 % interval", rank=7, text=interval, fields=(name, "metrics")),
+        Column(heading="change" + (" pp" if unit == "%" else ""), rank=2, text=difference, fields=(name, "metrics")),
+    )
+
+
+def _median(row: Row) -> float | None:
+    return row.latency_ms.median if row.latency_ms else None
+
+
+def _percentiles(row: Row) -> str | None:
+    latency = row.latency_ms
+    return f"{_three_digits(latency.p10)} to {_three_digits(latency.p90)}" if latency else None
+
+
+def _types(row: Row) -> str | None:
+    if not row.weights or not row.activations:
+        return None
+    return row.weights if row.weights == row.activations else f"{row.weights}/{row.activations}"
+
+
+def _float_ops(row: Row) -> str | None:
+    return None if row.float_ops is None or row.ops is None else f"{row.float_ops}/{row.ops}"
+
+
+def _best(column: Column, rows: Sequence[Row]) -> float | None:
+    if column.number is None:
+        return None
+    numbers = [number for row in rows if row.status == "ok" and (number := column.number(row)) is not None]
+    if len(numbers) < 2:
+        return None
+    return max(numbers) if column.direction == "higher" else min(numbers)
+
+
+def _unit(sizes: Sequence[int | None]) -> tuple[str, Callable[[int | None], str | None]]:
+    """One unit for a whole column, so that figures compare at a glance: kB or MB (powers of 1000)."""
+    largest = max((size for size in sizes if size is not None), default=0)
+    unit, step = ("MB", 1e6) if largest >= 2e6 else ("kB", 1e3)
+    digits = 2 if unit == "MB" else 1
+    return unit, lambda size: None if size is None else f"{size / step:,.{digits}f}"
+
+
+def _three_digits(milliseconds: float) -> str:
+    """Three digits that count, and microseconds at most: 24.1, 0.49, 0.012."""
+    digits = 0 if milliseconds >= 100 else 1 if milliseconds >= 10 else 2 if milliseconds >= 0.1 else 3
+    return f"{milliseconds:,.{digits}f}"
+
+
+def _probability(p: float | None) -> str | None:
+    return None if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _percent(share: float | None, digits: int = 1) -> str | None:
+    return None if share is None else f"{100 * share:.{digits}f}"
+
+
+def _percent_down(share: float | None) -> str | None:
+    """Rounded down, so that 100 means all of them."""
+    return None if share is None else "100" if share == 1 else f"{int(1000 * share) / 10:.1f}"

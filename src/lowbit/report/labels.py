@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Places for labels beside crowded points, so that none covers another label or a point. Pure geometry, in points."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+Spot = tuple[float, float]
+Line = tuple[Spot, Spot]
+
+DISTANCES = (7, 11, 16, 22, 29, 37, 46, 56, 68, 82, 100, 125)
+DIRECTIONS = 24
+POINT_RADIUS = 5
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle: left, bottom, right, top, with y upwards."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def overlap(self, other: "Box") -> float:
+        """The area that both cover."""
+        wide = min(self.x1, other.x1) - max(self.x0, other.x0)
+        high = min(self.y1, other.y1) - max(self.y0, other.y0)
+        return wide * high if wide > 0 and high > 0 else 0.0
+
+    def inside(self, other: "Box") -> bool:
+        return self.x0 >= other.x0 and self.y0 >= other.y0 and self.x1 <= other.x1 and self.y1 <= other.y1
+
+
+def place(
+    points: Sequence[tuple[float, float]], sizes: Sequence[tuple[float, float]], frame: Box, taken: Sequence[Box] = ()
+) -> list[Box]:
+    """A box of the given size (width, height) for each point, within `frame`, near its point, covering nothing.
+
+    `taken` are boxes to stay clear of. The points with the fewest free places are served first; where there is no free
+    place at all, the box that covers least.
+
+    >>> place([(50, 50)], [(20, 10)], Box(0, 0, 100, 100))
+    [Box(x0=57.0, y0=45.0, x1=77.0, y1=55.0)]
+    """
+    markers = [Box(x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS) for x, y in points]
+    obstacles = [*markers, *taken]
+    choices = [_candidates(point, size, frame) for point, size in zip(points, sizes, strict=True)]
+    free = [sum(1 for box in boxes if not _covered(box, obstacles)) for boxes in choices]
+    placed: dict[int, Box] = {}
+    lines: list[Line] = []
+    for number in sorted(range(len(points)), key=lambda index: (free[index], index)):
+        best = min(
+            enumerate(choices[number]),
+            key=lambda item: (
+                round(_covered(item[1], [*obstacles, *placed.values()]), 3),
+                item[0] + 60 * _crossings(points[number], item[1], lines, placed.values()),
+            ),
+        )[1]
+        placed[number] = best
+        lines.append((points[number], anchor(points[number], best)))
+    return [placed[number] for number in range(len(points))]
+
+
+def anchor(point: Spot, box: Box) -> Spot:
+    """Where a line from the point meets the box: its nearest spot."""
+    return min(max(point[0], box.x0), box.x1), min(max(point[1], box.y0), box.y1)
+
+
+def _candidates(point: Spot, size: Spot, frame: Box) -> list[Box]:
+    """Boxes around the point from near to far, first to the right of it, that stay within the frame."""
+    (x, y), (width, height) = point, size
+    boxes = []
+    for distance in DISTANCES:
+        for step in range(DIRECTIONS):
+            turn = (step + 1) // 2 * (1 if step % 2 else -1) * 2 * math.pi / DIRECTIONS
+            cos, sin = math.cos(turn), math.sin(turn)
+            centre_x = x + cos * (distance + width / 2)
+            centre_y = y + sin * (distance + height / 2)
+            box = Box(centre_x - width / 2, centre_y - height / 2, centre_x + width / 2, centre_y + height / 2)
+            if box.inside(frame):
+                boxes.append(box)
+    return boxes or [Box(frame.x0, frame.y0, frame.x0 + width, frame.y0 + height)]
+
+
+def _covered(box: Box, obstacles: Sequence[Box]) -> float:
+    return sum(box.overlap(other) for other in obstacles)
+
+
+def _crossings(point: Spot, box: Box, lines: Sequence[Line], placed: Iterable[Box]) -> int:
+    """How many leader lines the line to this box would cross, and labels it would run through."""
+    own = (point, anchor(point, box))
+    count = sum(1 for line in lines if _cross(own, line))
+    return count + sum(1 for other in placed if _runs_through(own, other))
+
+
+def _cross(one: Line, two: Line) -> bool:
+    def side(a: Spot, b: Spot, c: Spot) -> float:
+        return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+    (a, b), (c, d) = one, two
+    return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
+
+
+def _runs_through(line: Line, box: Box) -> bool:
+    rising: Line = ((box.x0, box.y0), (box.x1, box.y1))
+    falling: Line = ((box.x0, box.y1), (box.x1, box.y0))
+    return _cross(line, rising) or _cross(line, falling)

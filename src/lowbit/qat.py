@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantization-aware training: `training.fit` for simulations, with ranges frozen near the end."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+
+from lowbit.errors import InputError
+from lowbit.quantizers import ActivationQuantizer
+from lowbit.simulation import Simulation
+from lowbit.training import History, TrainingEvent
+from lowbit.training import fit as fit_model
+
+TRACKING_SHARE = 0.75
+"""Share of the epochs in which activation ranges follow the data; later they are frozen."""
+
+
+class RangeFreeze(keras.callbacks.Callback):
+    """Freezes the activation ranges of a simulation from `first_frozen_epoch` (counted from 0) on.
+
+    A range that still moves shifts every code of its tensor; with ranges still, the last epochs
+    train the weights for the grid that is exported (Krishnamoorthi 2018, arXiv:1806.08342).
+    """
+
+    def __init__(self, first_frozen_epoch: int) -> None:
+        super().__init__()
+        self.first_frozen_epoch = first_frozen_epoch
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._set_tracking(1.0)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if epoch == self.first_frozen_epoch:
+            self._set_tracking(0.0)
+
+    def _set_tracking(self, value: float) -> None:
+        for quantizer in self.model.quantizers().values():
+            if isinstance(quantizer, ActivationQuantizer):
+                quantizer.tracking.assign(value)
+
+
+def fit(
+    simulation: Simulation,
+    train: Iterable[Any],
+    validation: Iterable[Any] | None,
+    *,
+    epochs: int,
+    learning_rate: float,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    on_event: Callable[[TrainingEvent], Any] | None = None,
+    **options: Any,
+) -> History:
+    """Train a simulation in place; arguments, early stopping and errors as `lowbit.training.fit`.
+
+    `batch_norm` defaults to "freeze", as fine-tuning a trained model wants it; a simulation that is
+    trained from scratch needs "train" or "reestimate".
+
+    Raises:
+        InputError: `simulation` is no simulation, and whatever `lowbit.training.fit` raises.
+    """
+    if not isinstance(simulation, Simulation):
+        raise InputError(
+            received=f"a {type(simulation).__name__}",
+            expected="a simulation",
+            mend="call lowbit.quantize_model(model) first",
+        )
+    freeze = RangeFreeze(max(1, math.ceil(TRACKING_SHARE * epochs)))
+    return fit_model(
+        simulation,
+        train,
+        validation,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        callbacks=[*callbacks, freeze],
+        on_event=on_event,
+        **({"batch_norm": "freeze"} | options),
+    )

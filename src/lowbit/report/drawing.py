@@ -18,7 +18,7 @@ from lowbit.report.plot import FAMILIES, Panel, Picture, Point
 
 INK, QUIET, GRID, ALLOWED = "#222222", "#777777", "#ebebeb", "#f6f2df"
 DOTTED = (0, (1, 1.5))
-LEADER_FROM = 12  # points (1/72 inch) between a marker and its label from which a line joins them
+LEADER_FROM = 9  # points (1/72 inch) between a marker and its label from which a line joins them
 
 
 def draw(picture: Picture, path: Path) -> None:
@@ -115,9 +115,9 @@ def _write_labels(figure: Figure, axes: Axes, panel: Panel) -> None:
     spots = [_spot(figure, axes, group[0]) for group in groups]
     window = axes.get_window_extent()
     frame = Box(window.x0 / scale + 3, window.y0 / scale + 3, 0.975 * window.x1 / scale, window.y1 / scale - 3)
-    markers = [_spot(figure, axes, point) for point in panel.points]
-    taken = [Box(x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS) for x, y in markers]
-    boxes = place(spots, [(extent.width / scale, extent.height / scale) for extent in extents], frame, taken)
+    labelled = {id(group[0]) for group in groups}
+    others = [_spot(figure, axes, point) for point in panel.points if id(point) not in labelled]
+    boxes = place(spots, [(extent.width / scale, extent.height / scale) for extent in extents], frame, others)
     for spot, text, box in zip(spots, texts, boxes, strict=True):
         text.set_position((box.x0, box.y0))
         meeting = anchor(spot, box)
@@ -160,8 +160,11 @@ def _draw_legend(figure: Figure, picture: Picture) -> None:
         handles.append(hollow)
     handles.append(Line2D([], [], color=QUIET, linewidth=1, linestyle=DOTTED, label="best trade-offs"))
     if picture.allowed is not None:
-        handles.append(Patch(color=ALLOWED, label=f"allowed drop, {picture.allowed:g} points"))
+        words = f"{picture.allowed:g} point{'' if picture.allowed == 1 else 's'}"
+        handles.append(Patch(color=ALLOWED, label=f"allowed drop, {words}"))
     if picture.interval is not None:
         bar = Line2D([], [], color=QUIET, marker="|", markersize=9, linestyle="none", label="95 % interval of float")
         handles.append(bar)
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=math.ceil(len(handles) / 2), frameon=False, fontsize=9
+    )

@@ -33,30 +33,33 @@ class Box:
 
 
 def place(
-    points: Sequence[tuple[float, float]], sizes: Sequence[tuple[float, float]], frame: Box, taken: Sequence[Box] = ()
+    points: Sequence[tuple[float, float]], sizes: Sequence[tuple[float, float]], frame: Box, others: Sequence[Spot] = ()
 ) -> list[Box]:
     """A box of the given size (width, height) for each point, within `frame`, near its point, covering nothing.
 
-    `taken` are boxes to stay clear of. The points with the fewest free places are served first; where there is no free
-    place at all, the box that covers least.
+    `others` are points without a label of their own, to stay clear of too. A label keeps nearer to its own point than
+    to any other, and its leader line crosses nothing, where that can be. The points with the fewest free places are
+    served first; where there is no free place at all, the box that covers least.
 
     >>> place([(50, 50)], [(20, 10)], Box(0, 0, 100, 100))
     [Box(x0=57.0, y0=45.0, x1=77.0, y1=55.0)]
     """
-    markers = [Box(x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS) for x, y in points]
-    obstacles = [*markers, *taken]
+    markers = [*points, *others]
+    obstacles = [_around(point) for point in markers]
     choices = [_candidates(point, size, frame) for point, size in zip(points, sizes, strict=True)]
     free = [sum(1 for box in boxes if not _covered(box, obstacles)) for boxes in choices]
     placed: dict[int, Box] = {}
     lines: list[Line] = []
     for number in sorted(range(len(points)), key=lambda index: (free[index], index)):
-        best = min(
-            enumerate(choices[number]),
-            key=lambda item: (
-                round(_covered(item[1], [*obstacles, *placed.values()]), 3),
-                item[0] + 60 * _crossings(points[number], item[1], lines, placed.values()),
-            ),
-        )[1]
+
+        def cost(item: tuple[int, Box], own: Spot = points[number]) -> tuple[float, int]:
+            rank, box = item
+            foreign = [_around(other) for other in markers if other != own]
+            crossed = _crossings(own, box, lines, [*placed.values(), *foreign])
+            strange = sum(1 for other in markers if other != own and _distance(other, box) < _distance(own, box) + 2)
+            return round(_covered(box, [*obstacles, *placed.values()]), 3), rank + 60 * crossed + 40 * strange
+
+        best = min(enumerate(choices[number]), key=cost)[1]
         placed[number] = best
         lines.append((points[number], anchor(points[number], best)))
     return [placed[number] for number in range(len(points))]
@@ -83,12 +86,21 @@ def _candidates(point: Spot, size: Spot, frame: Box) -> list[Box]:
     return boxes or [Box(frame.x0, frame.y0, frame.x0 + width, frame.y0 + height)]
 
 
+def _around(point: Spot) -> Box:
+    x, y = point
+    return Box(x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS)
+
+
+def _distance(point: Spot, box: Box) -> float:
+    return math.dist(point, anchor(point, box))
+
+
 def _covered(box: Box, obstacles: Sequence[Box]) -> float:
     return sum(box.overlap(other) for other in obstacles)
 
 
 def _crossings(point: Spot, box: Box, lines: Sequence[Line], placed: Iterable[Box]) -> int:
-    """How many leader lines the line to this box would cross, and labels it would run through."""
+    """How many leader lines the line to this box would cross, and labels and points it would run through."""
     own = (point, anchor(point, box))
     count = sum(1 for line in lines if _cross(own, line))
     return count + sum(1 for other in placed if _runs_through(own, other))

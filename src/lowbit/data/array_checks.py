@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arrays from outside, checked before anything is computed with them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -23,7 +23,10 @@ def check_inputs(where: str, inputs: Mapping[str, Array]) -> tuple[dict[str, Arr
             raise _error(f"{what} of type {values.dtype}, shape {values.shape}", "numbers, samples first", "convert it")
         if not values.size:
             raise _error(f"{what} of shape {values.shape}", "at least one sample", "remove the array or fill it")
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
+        if values.dtype.kind == "f":
+            with np.errstate(over="ignore"):  # numbers too large for float32 become infinite, and are refused as such
+                values = values.astype(np.float32)
+        if not np.isfinite(values).all():
             bad = int(np.count_nonzero(~np.isfinite(values)))
             raise _error(f"{what} with {bad} NaN or infinite values", "finite numbers", "find out where they come from")
         if _is_image(values):
@@ -36,9 +39,8 @@ def check_inputs(where: str, inputs: Mapping[str, Array]) -> tuple[dict[str, Arr
     return checked, frozenset(pixels)
 
 
-def check_labels(where: str, labels: Array, count: int, classes: int | None) -> Array:
+def check_labels(where: str, labels: Array, count: int, class_names: Sequence[str] | None) -> Array:
     """Class indices as int64 of shape (count,). Raises InputError for others, one-hot vectors among them."""
-    labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
@@ -50,11 +52,10 @@ def check_labels(where: str, labels: Array, count: int, classes: int | None) -> 
     if len(labels) != count:
         raise _error(f"{where} with {len(labels)} labels for {count} samples", "as many as samples", "align the arrays")
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or (classes is not None and high >= classes):
+    if low < 0 or (class_names is not None and high >= len(class_names)):
+        last = "" if class_names is None else f" to {len(class_names) - 1}, one for each class name"
         raise _error(
-            f"{where} with labels {low}..{high}",
-            "class indices from 0" + ("" if classes is None else f" to {classes - 1}, one for each class name"),
-            "correct the labels or the class names",
+            f"{where} with labels {low}..{high}", f"class indices from 0{last}", "correct the labels or the class names"
         )
     return labels.astype(np.int64)
 

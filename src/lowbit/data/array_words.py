@@ -37,14 +37,14 @@ def from_words(name: str, where: str, words: Mapping[str, Any], options: Options
     parts = {}
     pixels: set[frozenset[str]] = set()
     for key in inputs:
-        checked, pixel_names = check_inputs(f"{where}: {_spell('x', key)}", _named(inputs[key]))
-        count = len(next(iter(checked.values())))
-        given = labels.get(key)
-        classes = None if class_names is None else len(class_names)
-        parts[key] = ArrayPart(
-            checked, None if given is None else check_labels(f"{where}: {_spell('y', key)}", given, count, classes)
-        )
+        here = f"{where}: {_spell('x', key)}"
+        checked, pixel_names = check_inputs(here, _named(here, inputs[key]))
         pixels.add(pixel_names)
+        indices = None
+        if key in labels:
+            here, count = f"{where}: {_spell('y', key)}", len(next(iter(checked.values())))
+            indices = check_labels(here, _array(here, labels[key]), count, class_names)
+        parts[key] = ArrayPart(checked, indices)
     check_parts(where, parts, pixels)
     return from_arrays(name, parts, options, class_names=class_names, pixels=pixels.pop())
 
@@ -61,7 +61,7 @@ def words_of(where: str, value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
     if isinstance(value, tuple | list):
-        pairs = [tuple(item) for item in value if isinstance(item, tuple | list)]
+        pairs = [item for item in value if isinstance(item, tuple)]
         if len(pairs) == len(value) and len(pairs) in (2, 3) and all(len(pair) == 2 for pair in pairs):
             splits = SPLITS if len(pairs) == 3 else ("train", "test")
             return {
@@ -99,7 +99,8 @@ def _sorted_out(where: str, words: Mapping[str, Any]) -> tuple[dict[str, dict[st
             )
         split = found["split"] or ALL
         if found["kind"] == "y":
-            labels[split] = value
+            if value is not None:
+                labels[split] = value
         else:
             inputs.setdefault(split, {})[found["input"] or _UNNAMED] = value
     paired = not labels or labels.keys() == inputs.keys()
@@ -119,9 +120,16 @@ def _spell(kind: str, split: str) -> str:
     return kind if split == ALL else f"{kind}_{split}"
 
 
-def _named(inputs: Mapping[str, Any]) -> dict[str, Array]:
+def _array(where: str, value: Any) -> Array:
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # nested lists of unequal lengths
+        raise InputError(received=f"{where} ({error})", expected="an array", mend="make all rows alike") from error
+
+
+def _named(where: str, inputs: Mapping[str, Any]) -> dict[str, Array]:
     """Arrays by input name; a single one without a name is `image` or `features`, by its number of axes."""
-    arrays = {name: np.asarray(values) for name, values in inputs.items()}
+    arrays = {name: _array(f"{where}.{name}", values) for name, values in inputs.items()}
     if _UNNAMED in arrays:
         only = arrays[_UNNAMED]
         image = only.ndim == 4 or (only.ndim == 3 and only.dtype == np.uint8)

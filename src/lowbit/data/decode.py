@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from lowbit.data.parallel import map_threads
 from lowbit.data.source import Array
@@ -29,6 +40,16 @@ RESAMPLING = {
     "area": Image.Resampling.BOX,
 }
 
+# Only these are tried: other decoders of Pillow start programs (EPS) or read several files.
+_FORMATS = (
+    JpegImagePlugin.JpegImageFile.format,
+    PngImagePlugin.PngImageFile.format,
+    BmpImagePlugin.BmpImageFile.format,
+    GifImagePlugin.GifImageFile.format,
+    WebPImagePlugin.WebPImageFile.format,
+    TiffImagePlugin.TiffImageFile.format,
+    PpmImagePlugin.PpmImageFile.format,
+)
 _ORIENTATION = 0x0112  # EXIF tag; values 5 to 8 swap height and width
 _EIGHT_BIT = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
 
@@ -106,7 +127,6 @@ def decode(image: Encoded, *, size: tuple[int, int], channels: int, resize: str)
     Raises FileFormatError naming the file when it is truncated or not an image, InputError as `probe` does.
     """
     with _opened(image) as opened:
-        opened.load()
         upright = ImageOps.exif_transpose(opened) if _orientation(opened) != 1 else opened
         pixels = _eight_bit(upright, image, "L" if channels == 1 else "RGB")
         if pixels.size != size[::-1]:
@@ -121,6 +141,9 @@ def _upright_size(image: Encoded) -> tuple[int, int]:
 
 
 def _orientation(opened: Image.Image) -> int:
+    """EXIF orientation 1 to 8, from what stands before the pixels (Pillow would decode a whole PNG to look behind)."""
+    if opened.format == "PNG" and not {"exif", "Raw profile type exif"} & opened.info.keys():
+        return 1
     return int(opened.getexif().get(_ORIENTATION, 1))
 
 
@@ -129,7 +152,7 @@ def _opened(image: Encoded) -> Iterator[Image.Image]:
     """The image, header read; whatever goes wrong with it inside the block becomes an error that names it."""
     with image.open() as stream:
         try:
-            with Image.open(stream) as opened:
+            with Image.open(stream, formats=_FORMATS) as opened:
                 if min(opened.size) < 2:
                     raise InputError(
                         received=f"image {image.where} of {opened.width} x {opened.height} pixels",
@@ -145,7 +168,7 @@ def _opened(image: Encoded) -> Iterator[Image.Image]:
             ) from error
         except UnidentifiedImageError as error:
             raise FileFormatError(
-                received=f"{image.where}, which is not an image that Pillow knows",
+                received=f"{image.where}, which is not an image",
                 expected="a JPEG, PNG, BMP, GIF, WebP, TIFF or PPM image",
                 mend="replace or remove it",
             ) from error

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A folder of images: class folders, with or without split folders above them, or a flat folder without labels."""
 
+import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,9 +33,9 @@ def load_folder(root: Path, options: Options) -> Dataset:
     folders are read to any depth. Raises InputError for a missing or empty folder, a class without an image, a file
     among the images that is none, and whatever `from_images` refuses.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise InputError(
-            received=f"{root}, which is {'not a folder' if root.exists() else 'not there'}",
+            received=f"{root}, which is {'not a folder' if os.path.exists(root) else 'not there'}",
             expected="a folder of images, a .npz file, or the name of a data set",
             mend="check the path",
         )

@@ -62,18 +62,18 @@ def load_dataset(
         tfds_dir=tfds_dir,
     )
     word = os.fspath(data)
-    path = Path(word).expanduser()
+    path = Path(os.path.expanduser(word))
     if word == DIGITS:
         return load_digits(options)
     if not word.strip():
         raise InputError(received="an empty name", expected="a data set", mend="pass for example --dataset digits")
     if path.suffix.lower() == ".npz":
         return load_npz(path, options)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, False for a name too long to be a path
         return load_folder(path, options)
     if is_function_word(word):
         return _load_function(word, options)
-    if path.exists() or not _TFDS_WORD.fullmatch(word):
+    if os.path.exists(path) or not _TFDS_WORD.fullmatch(word):
         return load_folder(path, options)  # which says what is wrong with it
     return load_tfds(word, options)
 

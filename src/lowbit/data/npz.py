@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A `.npz` file of arrays."""
 
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,16 +21,17 @@ def load_npz(path: Path, options: Options) -> Dataset:
     Raises InputError for a missing file and unusable arrays, FileFormatError for a damaged one. Pickled Python
     objects are refused: reading them could run code.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(received=f"{path}, which is not a file", expected="a .npz file", mend="check the path")
     return from_words(path.stem, str(path), _read(path), options)
 
 
 def _read(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise ValueError("it is a single array")
+        stored = np.load(path, allow_pickle=False)
+        if not isinstance(stored, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array without a name")
+        with stored:
             return {word: stored[word] for word in stored.files}
     except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise FileFormatError(

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loss of a classifier: what it was compiled with, else inferred from its outputs. Labels are integers
+throughout."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from lowbit.errors import InputError
+
+Loss = Any
+"""A Keras loss: its name, an object, or a function of (labels, outputs)."""
+
+_ONE_HOT = ("categorical_crossentropy", "CategoricalCrossentropy")
+
+
+def infer_loss(model: keras.Model) -> keras.losses.Loss:
+    """Cross-entropy that fits the model's output: from probabilities after softmax or sigmoid, else from logits.
+
+    One output unit means two classes. An output layer is read by its `activation_name` or `activation`, or as a Softmax
+    layer. Raises InputError for several outputs, or several units after sigmoid (labels of several classes at once).
+    """
+    units = _output_units(model)
+    activation = _output_activation(model)
+    if units == 1 and activation in ("sigmoid", "linear"):
+        return keras.losses.BinaryCrossentropy(from_logits=activation == "linear")
+    if activation in ("softmax", "linear") and units > 1:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=activation == "linear")
+    raise InputError(
+        received=f"a model with {units} output units after {activation!r}",
+        expected="softmax or logits of several classes, or sigmoid or a logit of one unit",
+        mend="compile the model with its loss before saving it, or pass loss=...",
+    )
+
+
+def choose_loss(model: keras.Model, loss: Loss | None) -> Loss:
+    """The loss to train with: the one given, else the compiled one, else the inferred one; for integer labels.
+
+    Categorical cross-entropy, made for one-hot labels, gets its labels one-hot.
+    """
+    if loss is None:
+        loss = model.loss if model.compiled and model.loss is not None else infer_loss(model)
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    if name not in _ONE_HOT:
+        return loss
+    return _on_one_hot_labels(keras.losses.get(loss), _output_units(model))
+
+
+def accuracy(outputs: np.ndarray, labels: np.ndarray, is_logit: bool) -> float:
+    """Fraction of right classes, 0..1. A single unit is class 1 above 0.5, above 0 for a logit."""
+    if outputs.shape[-1] == 1:
+        predicted = outputs.reshape(-1) > (0.0 if is_logit else 0.5)
+    else:
+        predicted = outputs.argmax(axis=-1)
+    return float(np.mean(predicted == labels.reshape(-1)))
+
+
+def is_single_logit(loss: Loss) -> bool:
+    """Whether the loss takes one unit before its sigmoid."""
+    return bool(getattr(loss, "from_logits", False))
+
+
+def _on_one_hot_labels(loss: Callable[[Any, Any], Any], classes: int) -> Callable[[Any, Any], Any]:
+    def one_hot_loss(labels: Any, outputs: Any) -> Any:
+        indices = keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32")
+        return loss(keras.ops.one_hot(indices, classes, dtype=outputs.dtype), outputs)
+
+    return one_hot_loss
+
+
+def _output_units(model: keras.Model) -> int:
+    shapes = [tensor.shape for tensor in model.outputs]
+    if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][-1] is None:
+        raise InputError(
+            received=f"a model with outputs of shape {', '.join(str(shape) for shape in shapes)}",
+            expected="one output of shape (batch, classes)",
+            mend="train it yourself with model.fit, or build a model with the classification output only",
+        )
+    return int(shapes[0][-1])
+
+
+def _output_activation(model: keras.Model) -> str:
+    """Name of the last activation: "softmax", "sigmoid", "linear", ..."""
+    layer = model.layers[-1] if isinstance(model, keras.Sequential) else model.get_layer(model.output_names[0])
+    if isinstance(layer, keras.Model):
+        return _output_activation(layer)
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax"
+    name = getattr(layer, "activation_name", None)
+    if name is None:
+        activation = getattr(layer, "activation", None)
+        name = "linear" if activation is None else getattr(activation, "__name__", type(activation).__name__)
+    return str(name)

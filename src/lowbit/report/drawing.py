@@ -78,18 +78,18 @@ def _draw_interval(axes: Axes, base: float, interval: tuple[float, float]) -> No
 
 
 def _scale_x(axes: Axes, xs: list[float]) -> None:
-    """Logarithmic from a factor of five on; room for labels to the right."""
+    """Logarithmic from a factor of five on; room for labels on both sides."""
     if not xs:
         return
     if max(xs) > 5 * min(xs):
         axes.set_xscale("log")
         spread = max(xs) / min(xs)
-        axes.set_xlim(min(xs) / spread**0.12, max(xs) * spread**0.3)
+        axes.set_xlim(min(xs) / spread**0.3, max(xs) * spread**0.3)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if spread > 300 else (1.0, 2.0, 5.0)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         margin = 0.15 * (max(xs) - min(xs)) or 0.1 * max(xs)
-        axes.set_xlim(min(xs) - margin, max(xs) + 2 * margin)
+        axes.set_xlim(min(xs) - 2 * margin, max(xs) + 2 * margin)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
 
 
@@ -118,11 +118,11 @@ def _write_labels(figure: Figure, axes: Axes, panel: Panel) -> None:
     labelled = {id(group[0]) for group in groups}
     others = [_spot(figure, axes, point) for point in panel.points if id(point) not in labelled]
     boxes = place(spots, [(extent.width / scale, extent.height / scale) for extent in extents], frame, others)
-    for spot, text, box in zip(spots, texts, boxes, strict=True):
+    for group, spot, text, box in zip(groups, spots, texts, boxes, strict=True):
         text.set_position((box.x0, box.y0))
         meeting = anchor(spot, box)
         if math.dist(meeting, spot) > LEADER_FROM:
-            line = {"arrowstyle": "-", "color": QUIET, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 5}
+            line = {"arrowstyle": "-", "color": group[0].family.colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 5}
             axes.annotate("", spot, meeting, xycoords="figure points", textcoords="figure points", arrowprops=line)
 
 

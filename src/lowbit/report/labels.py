@@ -38,7 +38,7 @@ def place(
     """A box of the given size (width, height) for each point, within `frame`, near its point, covering nothing.
 
     `others` are points without a label of their own, to stay clear of too. A label keeps nearer to its own point than
-    to any other, and its leader line crosses nothing, where that can be. The points with the fewest free places are
+    to any other, and its leader line crosses nothing, where that can be. The tallest labels are
     served first; where there is no free place at all, the box that covers least.
 
     >>> place([(50, 50)], [(20, 10)], Box(0, 0, 100, 100))
@@ -50,14 +50,14 @@ def place(
     free = [sum(1 for box in boxes if not _covered(box, obstacles)) for boxes in choices]
     placed: dict[int, Box] = {}
     lines: list[Line] = []
-    for number in sorted(range(len(points)), key=lambda index: (free[index], index)):
+    for number in sorted(range(len(points)), key=lambda index: (-sizes[index][1], free[index], index)):
 
         def cost(item: tuple[int, Box], own: Spot = points[number]) -> tuple[float, int]:
             rank, box = item
             foreign = [_around(other) for other in markers if other != own]
             crossed = _crossings(own, box, lines, [*placed.values(), *foreign])
             strange = sum(1 for other in markers if other != own and _distance(other, box) < _distance(own, box) + 2)
-            return round(_covered(box, [*obstacles, *placed.values()]), 3), rank + 60 * crossed + 40 * strange
+            return round(_covered(box, [*obstacles, *placed.values()]), 3), rank + 60 * crossed + 90 * strange
 
         best = min(enumerate(choices[number]), key=cost)[1]
         placed[number] = best

@@ -176,7 +176,7 @@ def test_missing_file(tmp_path):
         load_dataset(tmp_path / "none.npz")
 
 
-@pytest.mark.parametrize("damage", ["truncated", "random", "empty", "one array", "flipped"])
+@pytest.mark.parametrize("damage", ["truncated", "random", "empty", "one array", "flipped", "locked"])
 def test_damaged_file(save, damage):
     path = save(x=IMAGES, y=LABELS)
     content = bytearray(path.read_bytes())
@@ -186,9 +186,16 @@ def test_damaged_file(save, damage):
     else:
         flipped = bytearray(content)
         flipped[500] ^= 1
-        path.write_bytes(
-            {"truncated": content[:600], "random": b"\x07" * 99, "empty": b"", "flipped": bytes(flipped)}[damage]
-        )
+        locked = bytearray(content)
+        locked[content.index(b"PK\x01\x02") + 8] |= 1  # the flag of an encrypted member
+        damaged = {
+            "truncated": content[:600],
+            "random": b"\x07" * 99,
+            "empty": b"",
+            "flipped": flipped,
+            "locked": locked,
+        }
+        path.write_bytes(damaged[damage])
     with pytest.raises(FileFormatError, match="set.npz, which cannot be read"):
         load_dataset(path)
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`package.module:function` as data and as preprocessing."""
 
+import importlib
+import linecache
 import sys
 
 import numpy as np
@@ -96,6 +98,16 @@ def test_preprocessing_function():
     assert np.array_equal(made["image"], expected["image"][:, :, ::-1])
     assert mirrored.preprocessing["preprocess"] == "mydata:mirrored"
     assert mirrored.manifest() != plain.manifest()
+
+
+def test_manifest_notices_an_edit_of_the_function(tmp_path):
+    before = load_dataset("digits", preprocess="mydata:mirrored").manifest()
+    assert load_dataset("digits", preprocess="mydata:mirrored").manifest() == before
+    (tmp_path / "mydata.py").write_text(MODULE.replace("/ 255", "/ 256"))
+    sys.modules.pop("mydata")
+    linecache.clearcache()
+    importlib.invalidate_caches()
+    assert load_dataset("digits", preprocess="mydata:mirrored").manifest() != before
 
 
 def test_preprocessing_function_may_change_the_shape():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from lowbit.data.functions import source_of
 from lowbit.data.partition import SPLITS
 from lowbit.data.preprocessing import Preprocessing
 from lowbit.data.source import Array, Source
@@ -82,12 +83,17 @@ class Dataset:
             split.check()
 
     def manifest(self) -> str:
-        """SHA-256 of contents, labels, splits, class names and preprocessing; the same on every machine."""
+        """SHA-256 of contents, labels, splits, class names and preprocessing; the same on every machine.
+
+        A preprocessing function counts with the source of its module.
+        """
         return self._manifest
 
     @cached_property
     def _manifest(self) -> str:
         head = {"format": 1, "task": self.task, "class_names": self.class_names, "preprocessing": self.preprocessing}
+        if self.settings.is_function:
+            head["source"] = source_of(self.settings.preprocess)
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         for split in self._splits():
             lines = "\n".join(split.fingerprints())

@@ -2,6 +2,7 @@
 """`package.module:function`: a user's own code, named by a word on the command line."""
 
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -42,6 +43,15 @@ def resolve(word: str) -> Callable[..., Any]:
             mend=closest(found["function"], dir(module)) + "check the spelling after the colon",
         )
     return function
+
+
+def source_of(word: str) -> str:
+    """Source text of the module that holds the function, so that an edit is noticed; its name where there is none."""
+    function = resolve(word)
+    try:
+        return inspect.getsource(sys.modules[function.__module__])
+    except (OSError, TypeError, AttributeError, KeyError):  # built in, compiled, or a callable object
+        return word
 
 
 def _import(name: str, word: str) -> ModuleType:

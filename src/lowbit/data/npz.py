@@ -14,6 +14,9 @@ from lowbit.data.options import Options
 from lowbit.data.source import Array
 from lowbit.errors import FileFormatError, InputError
 
+# RuntimeError: zipfile's word for an encrypted member; NotImplementedError: for a compression it does not know.
+_UNREADABLE = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
 
 def load_npz(path: Path, options: Options) -> Dataset:
     """The data set of a `.npz`; its words are those of `from_words`.
@@ -33,7 +36,7 @@ def _read(path: Path) -> dict[str, Array]:
             raise ValueError("it holds a single array without a name")
         with stored:
             return {word: stored[word] for word in stored.files}
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise FileFormatError(
             received=f"{path}, which cannot be read ({error})",
             expected="a .npz of numeric arrays, as numpy.savez writes it",

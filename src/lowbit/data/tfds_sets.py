@@ -109,7 +109,7 @@ def _keys(info: Any, word: str) -> tuple[str, str]:
     labels = [key for key in supervised if type(features.get(key)).__name__ == "ClassLabel"]
     if len(images) != 1 or len(labels) != 1:
         raise UnsupportedError(
-            received=f"{word} with the features {', '.join(features) or info.features}",
+            received=f"{word} with the features {', '.join(sorted(features)) or info.features}",
             expected="an image classification set: 8-bit images with one class each",
             mend="choose another set, or write a function that returns arrays (package.module:function)",
         )

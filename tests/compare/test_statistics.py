@@ -88,5 +88,5 @@ def test_right_and_paired() -> None:
     labels = np.array([0, 1, 1, 0])
     first = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
     assert right(first, labels).tolist() == [True, True, False, True]
-    assert top1(np.array([[0.2], [0.7]])).tolist() == [0, 1]
+    assert top1(first).tolist() == [0, 1, 0, 0]
     assert paired(np.array([True, True, False]), np.array([False, True, True])) == (1, 1)

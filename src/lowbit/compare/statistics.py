@@ -57,17 +57,12 @@ def paired(reference: np.ndarray, other: np.ndarray) -> tuple[int, int]:
 
 
 def right(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Whether the largest output is at the label: (N, classes) and (N,) give (N,) booleans.
-
-    One output column is the probability of the second of two classes.
-    """
+    """Whether the largest output is at the label: (N, classes) and (N,) give (N,) booleans."""
     return np.asarray(top1(outputs) == labels)
 
 
 def top1(outputs: np.ndarray) -> Any:
     """Predicted class of each of N outputs; the first of equal ones."""
-    if outputs.ndim == 2 and outputs.shape[1] == 1:
-        return (outputs[:, 0] > 0.5).astype(np.int64)
     return np.argmax(outputs, axis=-1)
 
 

@@ -12,20 +12,20 @@ from lowbit.simulation import quantize_model
 def variant(recipe: Recipe, request: Request) -> Made:
     """Written without a simulation: float32, float16, dynamic-w8, weight-w8."""
     kind = recipe.name.removesuffix("-finetuned")
-    return _made(export_variant(request.model, request.path, kind))
+    return _made(export_variant(request.model, Path(request.path), kind))
 
 
 def ptq(recipe: Recipe, request: Request) -> Made:
     """A simulation that is calibrated and not trained."""
     rules = {"rules": request.rules} if request.rules else {}
-    simulation = quantize_model(request.model, recipe.spec, calibration=request.calibration, **rules)
+    simulation = quantize_model(request.model, str(recipe.spec), calibration=request.calibration, **rules)
     return from_simulation(recipe, request, simulation)
 
 
 def from_simulation(recipe: Recipe, request: Request, simulation: Any = None) -> Made:
     """Written from `request.model`, a trained simulation."""
     simulation = request.model if simulation is None else simulation
-    written = export(simulation, request.path, io=request.io, parity=request.parity)
+    written = export(simulation, Path(request.path), io=request.io, parity=request.parity)
     return _made(written, summary_text(simulation))
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import keras
 
-from lowbit import qat
 from lowbit.errors import InputError
+from lowbit.qat import fit as fit_simulation
 from lowbit.recipes.recipe import STAGES
 from lowbit.simulation import quantize_model
 from lowbit.training import History, fit, infer_loss
@@ -63,7 +63,7 @@ def train(
         return start, fit(start, batches.train, batches.validation, **options)
     spec = stage.removeprefix("qat-").removeprefix("scratch-")
     simulation = quantize_model(start, spec, calibration=batches.calibration)
-    return simulation, qat.fit(simulation, batches.train, batches.validation, **options)
+    return simulation, fit_simulation(simulation, batches.train, batches.validation, **options)
 
 
 def copy(model: keras.Model) -> keras.Model:

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The circumstances of a run: code, libraries, machine."""
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from lowbit.engines import library_versions, source_sha256
+from lowbit.runtime import cores
+
+PACKAGE = Path(__file__).resolve().parents[1]
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "pillow",
+    "keras",
+    "tensorflow",
+    "ai-edge-litert",
+    "litert-quantizer",
+    "tensorflow-datasets",
+    "jax",
+    "torch",
+)
+
+
+def code_and_libraries() -> dict[str, Any]:
+    """What every stored result depends on: another value makes every job run again."""
+    return {
+        "source": source_sha256(PACKAGE),
+        "libraries": library_versions(LIBRARIES),
+        "backend": os.environ.get("KERAS_BACKEND", "default"),
+    }
+
+
+def renderers() -> str:
+    """Hash of the code that only draws; drawings depend on it, results do not."""
+    return source_sha256(PACKAGE / "report", ())
+
+
+def environment(threads: int) -> dict[str, Any]:
+    """Machine and versions, for readers of the results."""
+    libraries = {name: version for name, version in library_versions(LIBRARIES).items() if version is not None}
+    return {
+        "cpu": _cpu(),
+        "cores": cores(),
+        "threads": threads,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "libraries": libraries,
+    }
+
+
+def _cpu() -> str:
+    """The processor's name as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One model, one data set: how many answers are right. One file: how fast it is.
+
+A `.tflite` needs NumPy and LiteRT only; keras is imported when a Keras model is evaluated.
+"""
+
+import importlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lowbit import runtime
+from lowbit.card import Card, read_card
+from lowbit.compare.keras_latency import measure_keras_file
+from lowbit.compare.outputs import scores
+from lowbit.compare.statistics import right, wilson
+from lowbit.data import Dataset, load_dataset, rename_inputs
+from lowbit.data.functions import is_function_word
+from lowbit.errors import InputError
+from lowbit.results import LatencyResult
+
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """`accuracy` is a fraction 0..1 with its 95 % interval; `seconds` is the time for all samples, reading included."""
+
+    accuracy: float
+    ci95: tuple[float, float]
+    correct: int
+    total: int
+    split: str
+    seconds: float
+    samples_per_second: float
+    threads: int | None = None
+
+
+def evaluate(
+    model: Any,
+    data: str | os.PathLike[str] | Dataset,
+    *,
+    split: str = "test",
+    threads: int | None = None,
+    preprocess: str | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Accuracy of a model on a split.
+
+    Args:
+        model: path of a `.tflite`, `.keras` or `.h5`, or a Keras model (a simulation too).
+        data: a data word, loaded as the model's card says, or a Dataset, used as it is.
+        threads: interpreters at work on a `.tflite`; all cores when None.
+        preprocess, image_size: override the card; without a card the file's own shape gives the size.
+
+    Raises:
+        InputError: data without labels, or that does not fit the model; no card and no `preprocess`.
+        FileFormatError: an unusable file.
+    """
+    if not isinstance(model, str | os.PathLike):
+        return _of_keras(model, _dataset(data, {"preprocess": preprocess, "image_size": image_size}, seed), split)
+    path = Path(model)
+    if path.suffix.lower() != ".tflite":
+        loaded = importlib.import_module("lowbit.compare.keras_model").open_keras(path)
+        shapes = [tuple(tensor.shape[1:]) for tensor in loaded.inputs]
+        return _of_keras(loaded, _fitting(path, data, shapes, preprocess, image_size, seed), split)
+    runtime.check_file(path)
+    shapes = [end.shape[1:] for end in runtime.Runner.open(path).inputs]
+    dataset = _fitting(path, data, shapes, preprocess, image_size, seed)
+    prediction = runtime.predict(path, _labelled(dataset, split), threads=threads)
+    return _evaluation(prediction.outputs, prediction.labels, split, prediction.seconds, prediction.threads)
+
+
+def benchmark(
+    path: str | os.PathLike[str], *, threads: int = 1, runs: int | None = None, warmup: int | None = None
+) -> LatencyResult:
+    """Latency of one sample in a clean process, of a `.tflite` by LiteRT, of a `.keras` or `.h5` by Keras.
+
+    `runs` and `warmup` default to enough of them for a steady figure. Raises FileFormatError for an unusable file.
+    """
+    if Path(path).suffix.lower() in (".keras", ".h5"):
+        return measure_keras_file(path, threads=threads, runs=runs, warmup=warmup).latency
+    return runtime.benchmark(path, threads=threads, runs=runs, warmup=warmup)
+
+
+def _of_keras(model: Any, dataset: Dataset, split: str) -> Evaluation:
+    started = time.perf_counter()
+    predict = importlib.import_module("lowbit.training").predict  # keras, which evaluating a `.tflite` must not load
+    outputs, labels = predict(model, _labelled(dataset, split, [tensor.name for tensor in model.inputs]))
+    return _evaluation(outputs, labels, split, time.perf_counter() - started, None)
+
+
+def _labelled(dataset: Dataset, split: str, names: list[str] | None = None) -> Any:
+    chosen = dataset.split(split)
+    if chosen.labels is None:
+        raise InputError(
+            received=f"data {dataset.name!r} without labels",
+            expected="labelled samples",
+            mend="put the images into folders named after their classes",
+        )
+    batches = chosen.batches(BATCH_SIZE)
+    return batches if names is None else rename_inputs(batches, names)
+
+
+def _evaluation(outputs: Any, labels: Any, split: str, seconds: float, threads: int | None) -> Evaluation:
+    answers = right(scores(outputs), np.asarray(labels))
+    correct, total = int(answers.sum()), len(answers)
+    return Evaluation(
+        accuracy=correct / total,
+        ci95=wilson(correct, total),
+        correct=correct,
+        total=total,
+        split=split,
+        seconds=seconds,
+        samples_per_second=total / seconds,
+        threads=threads,
+    )
+
+
+def _fitting(
+    path: Path,
+    data: str | os.PathLike[str] | Dataset,
+    shapes: list[tuple[int | None, ...]],
+    preprocess: str | None,
+    image_size: int | tuple[int, int] | None,
+    seed: int,
+) -> Dataset:
+    """The data set as the model in `path` takes it, its class names checked against the card's."""
+    card = read_card(path)
+    told = {} if card is None else dict(card.preprocessing)
+    if card is None and len(shapes) == 1 and len(shapes[0]) == 3 and None not in shapes[0]:
+        told = {"image_size": shapes[0][:2], "channels": shapes[0][2]}
+    given = {"preprocess": preprocess, "image_size": image_size}
+    told |= {name: value for name, value in given.items() if value is not None}
+    word = data.name if isinstance(data, Dataset) else os.fspath(data)
+    if told.get("preprocess") is None and not (isinstance(data, Dataset) or holds_arrays(word)):
+        raise no_card(path)
+    dataset = _dataset(data, told, seed)
+    _check_class_names(card, dataset)
+    return dataset
+
+
+def holds_arrays(word: str) -> bool:
+    """Whether a data word means arrays, which may be a model's input already, and not image files."""
+    return word.endswith(".npz") or is_function_word(word)
+
+
+def no_card(path: str | os.PathLike[str]) -> InputError:
+    """The error for a model whose preprocessing nothing tells."""
+    return InputError(
+        received=f"model {os.fspath(path)!r} without a card beside it",
+        expected="how its images were preprocessed when it was trained",
+        mend="pass --preprocess -1..1, 0..1, 0..255, imagenet, none or module:function",
+    )
+
+
+def _dataset(data: str | os.PathLike[str] | Dataset, told: dict[str, Any], seed: int) -> Dataset:
+    return data if isinstance(data, Dataset) else load_dataset(data, seed=seed, **told)
+
+
+def _check_class_names(card: Card | None, dataset: Dataset) -> None:
+    if card is None or card.class_names is None or dataset.class_names is None:
+        return
+    if tuple(card.class_names) != tuple(dataset.class_names):
+        pairs = zip(card.class_names, dataset.class_names)
+        place = next((f"class {n} is {b!r}, not {a!r}" for n, (a, b) in enumerate(pairs) if a != b), "another number")
+        raise InputError(
+            received=f"data {dataset.name!r} of other classes: {place}",
+            expected=f"the model's classes, in this order: {', '.join(card.class_names)}",
+            mend="use data with the classes that the model was trained on, or order them in a classes.txt",
+        )

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run folder: where each thing lies, and whether it can be written at all."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from lowbit.errors import InputError
+
+LEAST_FREE_BYTES = 32 << 20
+"""Room that a run must find; a small one needs about 5 MiB, MobileNetV2 about 200 MiB."""
+
+WORK = ".jobs/work"  # what jobs hand to each other and no user needs
+INITIAL = f"{WORK}/initial.keras"
+RESULTS = "results.json"
+
+
+def model_path(stage: str) -> str:
+    """The Keras model of a training stage, relative to the run folder.
+
+    >>> model_path("float"), model_path("qat-w8a8")
+    ('models/keras-float32.keras', 'models/keras-qat-w8a8.keras')
+    """
+    names = {"float": "float32", "finetuned": "float32-finetuned"}
+    return f"models/keras-{names.get(stage, stage)}.keras"
+
+
+def row_file(recipe: str, kind: str) -> str:
+    """The file of a row: `models/NAME.keras` or `models/NAME.tflite`."""
+    return f"models/{recipe}.{'keras' if kind == 'keras' else 'tflite'}"
+
+
+def with_card(path: str) -> tuple[str, str]:
+    """A model file and its card."""
+    return path, f"{path}.json"
+
+
+def prepare(folder: Path) -> None:
+    """Make the run folder; raises InputError when it is a file, cannot be written, or has no room."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            received=f"out={str(folder)!r}, which is a file",
+            expected="a folder, existing or new",
+            mend="choose another folder with --out",
+        )
+    probe = folder / f".lowbit-{os.getpid()}.probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"\0" * 4096)
+    except OSError as error:
+        raise InputError(
+            received=f"out={str(folder)!r}: {error.strerror or error}",
+            expected="a folder that can be written",
+            mend="choose another folder with --out, or change its permissions",
+        ) from error
+    finally:
+        _remove(probe)
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise InputError(
+            received=f"out={str(folder)!r} with {free >> 20} MiB free",
+            expected=f"at least {LEAST_FREE_BYTES >> 20} MiB",
+            mend="free some space or choose another folder with --out",
+        )
+
+
+@contextlib.contextmanager
+def keep_only_if_begun(folder: Path) -> Iterator[None]:
+    """Remove a folder that was new before the block when the block ends in an error: bad input leaves no trace."""
+    was_there = folder.exists()
+    try:
+        yield
+    except Exception:
+        if not was_there:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _remove(probe: Path) -> None:
+    try:
+        probe.unlink(missing_ok=True)
+    except OSError:
+        return  # the folder cannot be written: there is no probe either

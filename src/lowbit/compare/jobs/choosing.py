@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verdict over the run's files, and the files that `auto-size` and `auto-latency` stand for."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from lowbit import records
+from lowbit.card import read_card, write_card
+from lowbit.compare.outputs import compare_outputs
+from lowbit.compare.verdict import REFERENCE, Candidate, Judgement, decide
+from lowbit.engines import JobContext
+from lowbit.results import LatencyResult
+
+
+def reach_verdict(
+    context: JobContext, *, files: Mapping[str, Mapping[str, str]], max_drop: float, output: str
+) -> dict[str, Any]:
+    """Judge every file that was written and evaluated.
+
+    `files` gives for each recipe the paths "file", "outputs" and "measured"; those of failed jobs are missing.
+    """
+    reference = context.input(files[REFERENCE]["outputs"])
+    candidates = []
+    for recipe, paths in files.items():
+        if recipe == REFERENCE or not (context.has(paths["file"]) and context.has(paths["outputs"])):
+            continue
+        difference = compare_outputs(reference, context.input(paths["outputs"]), "validation")
+        candidates.append(
+            Candidate(
+                recipe=recipe,
+                lost=difference.lost,
+                gained=difference.gained,
+                total=difference.total,
+                size_bytes=context.input(paths["file"]).stat().st_size,
+                latency_ms=_latency(context, paths["measured"]),
+            )
+        )
+    verdict, judgements = decide(candidates, max_drop)
+    value = {"verdict": records.encode(verdict), "judgements": {j.recipe: _remark(j) for j in judgements}}
+    context.output(output).write_text(json.dumps(value), encoding="utf-8")
+    return value
+
+
+def take_chosen(
+    context: JobContext, *, criterion: str, recipe: str, verdict: str, files: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """Copy the file that the verdict chose for "size" or "latency"; returns which one it is."""
+    chosen = json.loads(context.input(verdict).read_text(encoding="utf-8"))["verdict"]["best"][criterion]
+    source = context.input(files[chosen]["file"])
+    target = context.output(f"models/{recipe}.tflite")
+    shutil.copyfile(source, target)
+    card = read_card(source)
+    if card is not None:
+        context.output(f"models/{recipe}.tflite.json")
+        made_by = {**card.made_by, "chosen": chosen, "criterion": criterion}
+        write_card(target, dataclasses.replace(card, recipe=recipe, made_by=made_by))
+    return {"chosen": chosen}
+
+
+def _latency(context: JobContext, path: str) -> LatencyResult | None:
+    if not context.has(path):
+        return None
+    measured = json.loads(context.input(path).read_text(encoding="utf-8"))
+    return records.decode(LatencyResult, measured["latency"], path)
+
+
+def _remark(judgement: Judgement) -> str:
+    """The drop in words, for the row's notes."""
+    verb = "qualifies" if judgement.qualifies else "does not qualify"
+    sure = "" if judgement.decided else f", not decided with {judgement.candidate.total} images"
+    return f"{verb}: {judgement.drop:.2f} points lost on validation, at most {judgement.upper:.2f} (95 %){sure}"

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outputs of a model over the validation and test splits, kept for every comparison made of them later."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from lowbit.compare.dataset import open_data
+from lowbit.compare.jobs.opening import feed, open_model, start
+from lowbit.compare.outputs import SPLITS, save_outputs, scores
+from lowbit.compare.statistics import right
+from lowbit.engines import JobContext
+from lowbit.runtime import predict as predict_file
+from lowbit.training import predict as predict_keras
+
+
+def evaluate_keras(
+    context: JobContext, *, source: str, output: str, manifest: str, data: Mapping[str, Any], module: str | None
+) -> dict[str, Any]:
+    """Predict with Keras; simulations predict in the integers of their file."""
+    start(0)
+    model = open_model(context.input(source), module)
+    return _evaluate(context, output, data, lambda batches: predict_keras(model, feed(batches, model)))
+
+
+def evaluate_file(
+    context: JobContext, *, source: str, output: str, manifest: str, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Predict with LiteRT on all cores."""
+    path = context.input(source)
+
+    def predict(batches: Any) -> tuple[Any, Any]:
+        prediction = predict_file(path, batches)
+        return prediction.outputs, prediction.labels
+
+    return _evaluate(context, output, data, predict)
+
+
+def _evaluate(
+    context: JobContext, output: str, data: Mapping[str, Any], predict: Callable[[Any], tuple[Any, Any]]
+) -> dict[str, Any]:
+    """Write outputs and labels of both splits; returns how many are right, and the seconds it took."""
+    dataset = open_data(data)
+    arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    value: dict[str, Any] = {}
+    started = time.perf_counter()
+    for split in SPLITS:
+        raw, labels = predict(dataset.split(split).batches(64))
+        outputs, labels = scores(raw), np.asarray(labels)
+        arrays[split] = outputs, labels
+        value[split] = {"correct": int(right(outputs, labels).sum()), "total": len(labels)}
+    value["seconds"] = round(time.perf_counter() - started, 3)
+    save_outputs(context.output(output), arrays)
+    return value

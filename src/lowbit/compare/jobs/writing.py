@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `.tflite` of a recipe, its card, and what is inside."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lowbit import recipes, records
+from lowbit.card import Card, CardEndpoint, write_card
+from lowbit.compare.dataset import open_data
+from lowbit.compare.folder import row_file
+from lowbit.compare.jobs.opening import feed, open_model, start
+from lowbit.engines import JobContext
+from lowbit.recipes import Request
+from lowbit.runtime import Endpoint, inspect
+
+
+def write_file(
+    context: JobContext,
+    *,
+    recipe: str,
+    source: str,
+    batch_size: int,
+    calibration_samples: int,
+    parity_samples: int,
+    seed: int,
+    manifest: str,
+    made_by: Mapping[str, Any],
+    data: Mapping[str, Any],
+    module: str | None,
+) -> dict[str, Any]:
+    """Write the file and look into it; parity is measured on validation images, which no training step saw."""
+    start(seed)
+    dataset = open_data(data)
+    chosen = recipes.get(recipe)
+    model = open_model(context.input(source), module)
+    path = context.output(row_file(recipe, chosen.kind))
+    calibration = dataset.calibration(calibration_samples, seed)
+    request = Request(
+        model=model,
+        path=path,
+        calibration=feed(calibration.batches(batch_size), model),
+        parity=feed(dataset.split("validation").batches(batch_size, limit=parity_samples), model),
+    )
+    made = chosen.make(request)
+    inside = inspect(path)
+    context.output(f"{row_file(recipe, chosen.kind)}.json")
+    write_card(
+        path,
+        Card(
+            recipe=recipe,
+            inputs=tuple(_endpoint(end) for end in inside.inputs),
+            outputs=tuple(_endpoint(end) for end in inside.outputs),
+            preprocessing=dataset.preprocessing,
+            class_names=dataset.class_names,
+            made_by=made_by,
+        ),
+    )
+    return {
+        "parity": records.encode(made.parity),
+        "quantized_tensors": made.quantized_tensors,
+        "write_seconds": made.seconds,
+        "summary": made.summary,
+        "compressed_bytes": inside.compressed_bytes,
+        "ops": inside.n_ops,
+        "float_ops": inside.float_ops,
+        "delegated_share": inside.delegated_share,
+        "delegated_reason": inside.delegated_reason,
+    }
+
+
+def _endpoint(end: Endpoint) -> CardEndpoint:
+    return CardEndpoint(
+        name=end.name, shape=tuple(end.shape[1:]), dtype=end.dtype, scale=end.scale, zero_point=end.zero_point
+    )

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model and the data of a comparison, brought together: sizes, preprocessing, classes, and what identifies them."""
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lowbit.card import read_card
+from lowbit.compare.dataset import open_data
+from lowbit.compare.evaluate import holds_arrays, no_card
+from lowbit.compare.folder import INITIAL
+from lowbit.compare.settings import Settings
+from lowbit.data import Dataset
+from lowbit.data.functions import is_function_word
+from lowbit.engines import Job
+from lowbit.errors import InputError
+from lowbit.files import sha256
+from lowbit.zoo import default_image_size, default_preprocess
+from lowbit.zoo.catalog import entry, is_name
+
+MODELLING = "lowbit.compare.jobs.modelling"
+
+
+def is_zoo_name(model: str) -> bool:
+    """Whether MODEL means a zoo model, not a file or a function; InputError for what can be neither."""
+    if is_function_word(model) or Path(model).is_file():
+        return False
+    if not is_name(model) and (Path(model).suffix.lower() in (".keras", ".h5") or os.sep in model):
+        raise InputError(
+            received=f"model {model!r}, which is no file", expected="a .keras or .h5 file", mend="check the path"
+        )
+    entry(model)
+    return True
+
+
+def is_from_file(model: str) -> bool:
+    """Whether MODEL is a file, which itself says what data it takes."""
+    return not is_function_word(model) and not is_zoo_name(model)
+
+
+def data_arguments(settings: Settings) -> dict[str, Any]:
+    """Arguments of `load_dataset` for a zoo model or a function: what was asked for, else what the zoo model wants."""
+    model = settings.model
+    side = default_image_size(model) if is_zoo_name(model) else None
+    size = settings.image_size or (None if side is None else (side, side))
+    return {
+        "data": settings.dataset,
+        "seed": settings.seed,
+        "image_size": None if size is None else list(size),
+        "preprocess": settings.preprocess or (default_preprocess(model) if is_zoo_name(model) else None),
+        "channels": None if side is None else 3,
+    }
+
+
+def data_arguments_of_file(settings: Settings, info: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for a model from a file: its card tells, or the shape of its input and `--preprocess`.
+
+    Raises InputError when nothing tells how images were preprocessed.
+    """
+    card = read_card(settings.model)
+    told = dict(card.preprocessing) if card is not None else _told_by_shape(info["inputs"])
+    if settings.image_size is not None:
+        told["image_size"] = list(settings.image_size)
+    if settings.preprocess is not None:
+        told["preprocess"] = settings.preprocess
+    if told.get("preprocess") is None and not holds_arrays(settings.dataset):
+        raise no_card(settings.model)
+    return {"data": settings.dataset, "seed": settings.seed, **told}
+
+
+def _told_by_shape(inputs: Mapping[str, list[int | None]]) -> dict[str, Any]:
+    """Image size and channels of a model with one image input (height, width, channels)."""
+    shapes = list(inputs.values())
+    if len(shapes) != 1 or len(shapes[0]) != 3 or None in shapes[0]:
+        return {}
+    height, width, channels = shapes[0]
+    return {"image_size": [height, width], "channels": channels}
+
+
+def labelled(data: Mapping[str, Any]) -> Dataset:
+    """The data set; InputError unless it has labelled training, validation and test samples."""
+    dataset = open_data(data)
+    for name in ("train", "validation", "test"):
+        split = getattr(dataset, name)
+        if split is None or split.labels is None:
+            raise InputError(
+                received=f"data {dataset.name!r} without {'labels' if split is not None else f'a {name} split'}",
+                expected="labelled samples to train, validate and test on",
+                mend="put the images into folders named after their classes; "
+                "unlabelled images are enough for: lowbit quantize",
+            )
+    return dataset
+
+
+def model_job(settings: Settings, dataset: Dataset | None) -> Job:
+    """The job that opens the model; without a data set the model itself says what it takes."""
+    return Job(
+        name="model",
+        function=f"{MODELLING}:open_initial",
+        arguments={
+            "identity": _identity(settings),
+            "inputs": None if dataset is None else {name: list(shape) for name, shape in dataset.inputs.items()},
+            "classes": None if dataset is None else dataset.classes,
+            "seed": settings.seed,
+        },
+        places={"model": settings.model, "model_args": dict(settings.model_args)},
+        outputs=(INITIAL,),
+    )
+
+
+def fit_job(info: Mapping[str, Any], dataset: Dataset, module: str | None) -> Job:
+    """The job that checks whether data and model belong together."""
+    return Job(
+        name="check",
+        function=f"{MODELLING}:check_fit",
+        arguments={
+            "inputs": {name: list(shape) for name, shape in dataset.inputs.items()},
+            "classes": dataset.classes,
+            "class_names_of_model": info["class_names"],
+            "class_names_of_data": None if dataset.class_names is None else list(dataset.class_names),
+            "name": info["name"],
+        },
+        places={"module": module},
+        needs=("model",),
+    )
+
+
+def module_of(settings: Settings) -> str | None:
+    """The module that a model function lives in, which registers its custom layers; None for zoo models and files."""
+    return settings.model.partition(":")[0] if is_function_word(settings.model) else None
+
+
+def _identity(settings: Settings) -> dict[str, Any]:
+    """What the model is, whatever folder it lies in: its name, and the hash of every file it comes from."""
+    arguments = {key: _content(value) or value for key, value in settings.model_args.items()}
+    return {"model": _content(settings.model) or settings.model, "model_args": arguments}
+
+
+def _content(word: str) -> str | None:
+    """sha256 of the file that `word` names, or that holds the function it names; None for any other word."""
+    path = Path(word)
+    if is_function_word(word):
+        try:
+            found = importlib.util.find_spec(word.partition(":")[0])
+        except (ImportError, ValueError):
+            found = None
+        local = Path(*word.partition(":")[0].split(".")).with_suffix(".py")
+        path = Path(found.origin) if found is not None and found.origin else local
+        return f"{word} {sha256(path)}" if path.is_file() else None
+    return f"sha256 {sha256(path)}" if path.is_file() else None

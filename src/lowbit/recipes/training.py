@@ -18,7 +18,7 @@ from lowbit.errors import InputError
 from lowbit.qat import fit as fit_simulation
 from lowbit.recipes.recipe import STAGES
 from lowbit.simulation import quantize_model
-from lowbit.training import History, fit, infer_loss
+from lowbit.training import History, fit, infer_loss, unfreeze
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def train(
     start = copy(model)
     if stage == "float":
         return start, fit(start, batches.train, batches.validation, **options)
-    start.trainable = True
+    unfreeze(start)
     if stage == "finetuned":
         return start, fit(start, batches.train, batches.validation, **options)
     spec = stage.removeprefix("qat-").removeprefix("scratch-")

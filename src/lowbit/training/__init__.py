@@ -16,6 +16,7 @@ from lowbit.training.feed import model_inputs
 from lowbit.training.fit import fit
 from lowbit.training.losses import infer_loss
 from lowbit.training.predict import predict
+from lowbit.training.trainable import unfreeze
 
 __all__ = [
     "History",
@@ -27,4 +28,5 @@ __all__ = [
     "predict",
     "reestimate_batch_norm",
     "set_batch_norm",
+    "unfreeze",
 ]

@@ -189,5 +189,5 @@ def _check_settings(model: keras.Model, epochs: int, learning_rate: float, patie
         raise InputError(
             received=f"model {model.name!r} without trainable weights",
             expected="at least one trainable layer",
-            mend="unfreeze layers with lowbit.zoo.unfreeze(model)",
+            mend="unfreeze layers with lowbit.training.unfreeze(model)",
         )

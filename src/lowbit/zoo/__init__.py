@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from lowbit.zoo.files import load_file as load_file
     from lowbit.zoo.files import save_model as save_model
     from lowbit.zoo.freeze import freeze_base as freeze_base
-    from lowbit.zoo.freeze import unfreeze as unfreeze
     from lowbit.zoo.load import LoadedModel as LoadedModel
     from lowbit.zoo.load import load_model as load_model
 
@@ -35,7 +34,6 @@ _MODULE_OF = {
     "load_file": "lowbit.zoo.files",
     "load_model": "lowbit.zoo.load",
     "save_model": "lowbit.zoo.files",
-    "unfreeze": "lowbit.zoo.freeze",
 }
 
 __all__ = [
@@ -50,7 +48,6 @@ __all__ = [
     "load_model",
     "names",
     "save_model",
-    "unfreeze",
 ]
 
 

@@ -36,7 +36,7 @@ def application(
     for number, units in enumerate(_HEAD_UNITS, start=1):
         x = layers.Dense(units, activation="relu", name=f"{HEAD}dense_{number}")(x)
     x = layers.Dense(classes, activation="softmax", name=f"{HEAD}predictions")(x)
-    return with_fixed_names(keras.Model(base.input, x, name=entry.name))
+    return with_fixed_names(keras.Model(base.inputs[0], x, name=entry.name))
 
 
 def _base(entry: Entry, arguments: Arguments, input_name: str, shape: tuple[int, ...]) -> keras.Model:

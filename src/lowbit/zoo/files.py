@@ -145,7 +145,7 @@ def save_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
         raise InputError(received=str(path), expected="a name that ends in .keras or .h5", mend="rename the output")
     with replacing(path) as temporary, _without_training_state(model):
         try:
-            model.save(temporary)
+            model.save(temporary, include_optimizer=False)
         except (NotImplementedError, TypeError) as error:
             raise UnsupportedError(
                 received=f"model {model.name!r} to be saved as {path.suffix}: {_one_line(error)}",

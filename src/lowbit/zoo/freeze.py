@@ -23,8 +23,3 @@ def freeze_base(model: keras.Model) -> int:
     for layer in base:
         layer.trainable = False
     return len(base)
-
-
-def unfreeze(model: keras.Model) -> None:
-    """Make every layer trainable, those inside nested models too."""
-    model.trainable = True

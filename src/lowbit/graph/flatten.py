@@ -7,7 +7,7 @@ called and never changed.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -135,17 +135,14 @@ def _ordered(functional: Any) -> Iterator[Any]:
 
 def _with_unique_names(nodes: Sequence[Node]) -> tuple[Node, ...]:
     """Layers of different nested models may share a name: later ones get a number."""
-    seen: Counter[str] = Counter()
+    taken = Counter(node.name for node in nodes)
+    seen: set[str] = set()
     renamed = []
-    taken = {node.name for node in nodes}
     for node in nodes:
-        name = node.name
-        while seen[name]:
-            seen[node.name] += 1
-            candidate = f"{node.name}_{seen[node.name]}"
-            if candidate not in taken:
-                name = candidate
-                break
-        seen[name] += 1
-        renamed.append(Node(name=name, layer=node.layer, inputs=node.inputs, output=node.output))
+        name, number = node.name, 0
+        while name in seen or (number and name in taken):
+            number += 1
+            name = f"{node.name}_{number}"
+        seen.add(name)
+        renamed.append(replace(node, name=name))
     return tuple(renamed)

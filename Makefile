@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+# Set-up, test, check: everyone runs the same three, CI too. `make VENV=/some/folder test` puts the environment elsewhere.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check clean
+
+demo: $(READY)  ## the main job on real data: the guide's table, complete, in about three minutes
+	$(BIN)/lowbit compare
+
+test: $(READY)  ## all tests
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## lint, format of imports, types, and the rooms of the architecture
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+clean:  ## remove the environment and caches; runs/ stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+
+# The pinned environment. lowbit itself is installed editable, without touching the pins.
+$(READY): requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@

@@ -8,7 +8,7 @@ import os
 import uuid
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lowbit.errors import InputError
@@ -41,7 +41,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             mend="choose another output path, or free space and permissions there",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # gone already, or its folder never was one
+            temporary.unlink()
 
 
 def _is_about(error: OSError, temporary: Path) -> bool:

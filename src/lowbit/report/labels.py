@@ -11,6 +11,7 @@ Line = tuple[Spot, Spot]
 DISTANCES = (7, 11, 16, 22, 29, 37, 46, 56, 68, 82, 100, 125)
 DIRECTIONS = 24
 POINT_RADIUS = 5
+CROSSING, CONFUSION = 60, 90  # what either is worth, in candidates tried
 
 
 @dataclass(frozen=True)
@@ -32,37 +33,44 @@ class Box:
         return self.x0 >= other.x0 and self.y0 >= other.y0 and self.x1 <= other.x1 and self.y1 <= other.y1
 
 
-def place(
-    points: Sequence[tuple[float, float]], sizes: Sequence[tuple[float, float]], frame: Box, others: Sequence[Spot] = ()
-) -> list[Box]:
+def place(points: Sequence[Spot], sizes: Sequence[Spot], frame: Box, others: Sequence[Spot] = ()) -> list[Box]:
     """A box of the given size (width, height) for each point, within `frame`, near its point, covering nothing.
 
     `others` are points without a label of their own, to stay clear of too. A label keeps nearer to its own point than
-    to any other, and its leader line crosses nothing, where that can be. The tallest labels are
-    served first; where there is no free place at all, the box that covers least.
+    to any other, and its leader line crosses nothing, where that can be. The tallest labels choose first; where there
+    is no free place at all, the box that covers least.
 
     >>> place([(50, 50)], [(20, 10)], Box(0, 0, 100, 100))
     [Box(x0=57.0, y0=45.0, x1=77.0, y1=55.0)]
     """
-    markers = [*points, *others]
-    obstacles = [_around(point) for point in markers]
-    choices = [_candidates(point, size, frame) for point, size in zip(points, sizes, strict=True)]
-    free = [sum(1 for box in boxes if not _covered(box, obstacles)) for boxes in choices]
+    spots = [*points, *others]
     placed: dict[int, Box] = {}
     lines: list[Line] = []
-    for number in sorted(range(len(points)), key=lambda index: (-sizes[index][1], free[index], index)):
-
-        def cost(item: tuple[int, Box], own: Spot = points[number]) -> tuple[float, int]:
-            rank, box = item
-            foreign = [_around(other) for other in markers if other != own]
-            crossed = _crossings(own, box, lines, [*placed.values(), *foreign])
-            strange = sum(1 for other in markers if other != own and _distance(other, box) < _distance(own, box) + 2)
-            return round(_covered(box, [*obstacles, *placed.values()]), 3), rank + 60 * crossed + 90 * strange
-
-        best = min(enumerate(choices[number]), key=cost)[1]
-        placed[number] = best
-        lines.append((points[number], anchor(points[number], best)))
+    for number in sorted(range(len(points)), key=lambda index: (-sizes[index][1], index)):
+        own = points[number]
+        placed[number] = _choose(own, _candidates(own, sizes[number], frame), spots, list(placed.values()), lines)
+        lines.append((own, anchor(own, placed[number])))
     return [placed[number] for number in range(len(points))]
+
+
+def _choose(own: Spot, boxes: list[Box], spots: list[Spot], placed: list[Box], lines: list[Line]) -> Box:
+    """The box that covers least; of those the one with the least of distance, crossings and confusion."""
+    markers = [_around(spot) for spot in spots]
+    foreign = [spot for spot in spots if spot != own]
+    in_the_way = [*placed, *(_around(spot) for spot in foreign)]
+    best, least = boxes[0], (math.inf, math.inf)
+    for rank, box in enumerate(boxes):
+        if least[0] == 0 and rank >= least[1]:
+            break  # a farther box costs its rank at least
+        covered = round(_covered(box, [*markers, *placed]), 3)
+        if covered > least[0]:
+            continue
+        near = _distance(own, box) + 2
+        confusing = sum(1 for spot in foreign if _distance(spot, box) < near)
+        cost = rank + CROSSING * _crossings(own, box, lines, in_the_way) + CONFUSION * confusing
+        if (covered, cost) < least:
+            best, least = box, (covered, cost)
+    return best
 
 
 def anchor(point: Spot, box: Box) -> Spot:

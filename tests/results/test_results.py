@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+import numpy as np
+import pytest
+
+from lowbit import records
+from lowbit.errors import FileFormatError, InputError
+from lowbit.results import MEASURED, LatencyResult, Metric, ParityResult, Results, Row, TensorParity, Verdict
+
+LATENCY = LatencyResult(median=0.5, p10=0.4, p90=0.7, runs=50, threads=1)
+TENSORS = (
+    TensorParity(name="conv", op="CONV_2D", equal=1.0, within_one=1.0, distinct_codes=200, elements=640),
+    TensorParity(name="add", op="ADD", equal=0.75, within_one=0.99, distinct_codes=31, elements=64),
+    TensorParity(name="mean", op="MEAN", equal=0.8, within_one=0.98, distinct_codes=12, elements=8),
+)
+
+
+def row(recipe="ptq-w8a8", **changes):
+    figures = {
+        "metrics": {"accuracy": Metric(value=0.975, ci95=(0.96, 0.98), correct=39, total=40)},
+        "agreement_with_float": 0.99,
+        "mcnemar_p": 1.0,
+        "size_bytes": 3000,
+        "compressed_bytes": 2000,
+        "latency_ms": LATENCY,
+        "peak_memory_bytes": 10_000,
+        "ops": 24,
+        "float_ops": 0,
+        "delegated_share": 0.96,
+        "parity": ParityResult.of(TENSORS, top1_agreement=1.0, output_max_codes=0, missing=["lost"]),
+        "trained_epochs": None,
+        "notes": {"trained_epochs": "not trained"},
+    }
+    return Row(**{"recipe": recipe, "label": recipe, "kind": "litert", "status": "ok", **figures, **changes})
+
+
+def results(*rows):
+    return Results(
+        lowbit="0.1.0",
+        created="2026-01-02T03:04:05Z",
+        command="lowbit compare",
+        seed=0,
+        environment={"cpu": "some", "cores": 2},
+        dataset={"name": "digits"},
+        model={"name": "small_cnn"},
+        verdict=Verdict(lines=("Take it.",), best={"size": "ptq-w8a8"}, max_drop=1.0, undecided=("qat-w8a8",)),
+        rows=rows or (row(), Row(recipe="x", label="x", kind="keras", status="failed", reason="loss became NaN")),
+    )
+
+
+def test_json_there_and_back():
+    first = results()
+    assert Results.from_json(first.to_json()) == first
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path):
+    results().save(tmp_path / "a.json")
+    Results.load(tmp_path / "a.json").save(tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_the_json_is_the_contract():
+    data = json.loads(results().to_json())
+    assert list(data)[:6] == ["schema", "lowbit", "created", "command", "seed", "environment"]
+    assert list(data)[6:] == ["dataset", "model", "task", "primary", "verdict", "rows"]
+    assert data["schema"] == 1
+    first = data["rows"][0]
+    assert first["accuracy"] == first["metrics"]["accuracy"]["value"] == 0.975
+    assert set(first["latency_ms"]) == {"median", "p10", "p90", "runs", "threads"}
+    parity = {"tensors", "top1_agreement", "output_max_codes", "worst_equal", "worst_within_one", "worst_tensor"}
+    assert set(first["parity"]) >= parity
+    assert data["rows"][1]["accuracy"] is None
+
+
+def test_numpy_numbers_are_stored_as_numbers():
+    stored = records.encode(Metric(value=np.float64(0.5), correct=np.int64(4)))
+    assert stored["value"] == 0.5
+    assert type(stored["correct"]) is int
+
+
+def test_the_worst_tensor():
+    parity = row().parity
+    assert (parity.tensors, parity.worst_tensor, parity.worst_equal, parity.worst_within_one) == (3, "add", 0.75, 0.98)
+    assert ParityResult.of([], top1_agreement=None, output_max_codes=None).worst_tensor is None
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_an_ok_row_explains_every_missing_figure(name):
+    empty = {} if name == "metrics" else None
+    with pytest.raises(InputError, match=rf"row 'ptq-w8a8' without {name}"):
+        row(**{name: empty, "notes": {}, **({} if name == "trained_epochs" else {"trained_epochs": 3})})
+    assert row(**{name: empty, "notes": {name: "why", "trained_epochs": "why"}}).why_missing(name) == "why"
+
+
+def test_a_row_that_is_not_ok_gives_its_reason():
+    failed = Row(recipe="x", label="x", kind="litert", status="failed", reason="no memory")
+    assert failed.why_missing("size_bytes") == "no memory"
+    with pytest.raises(InputError, match="failed without a reason"):
+        Row(recipe="x", label="x", kind="litert", status="failed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"status": "fine"}, "status='fine'"), ({"kind": "onnx"}, "kind='onnx'.*keras, litert")],
+)
+def test_words_outside_the_contract(changes, words):
+    with pytest.raises(InputError, match=words):
+        row(**changes)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_metric_is_a_number(value):
+    with pytest.raises(InputError, match="finite"):
+        Metric(value=value)
+
+
+def test_row_by_recipe():
+    assert results().row("x").status == "failed"
+    with pytest.raises(InputError, match="recipe 'y'.*ptq-w8a8, x"):
+        results().row("y")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text[:200], "no readable JSON"),
+        (lambda text: text.replace('"schema": 1', '"schema": 2'), "schema 2"),
+        (lambda text: "[]", "schema None"),
+        (lambda text: text.replace('"seed": 0', '"seed": "zero"', 1), r"Results.seed is 'zero'"),
+        (lambda text: text.replace('"median": 0.5', '"median": null'), r"rows\[0\].latency_ms.median is 'None'"),
+        (lambda text: text.replace('"median": 0.5', '"median": NaN'), "not a finite number"),
+        (lambda text: text.replace('"status": "ok"', '"status": "fine"'), "status='fine'"),
+        (lambda text: text.replace('"command": "lowbit compare",', ""), "command"),
+        (lambda text: text.replace('"ops": 24', '"ops": true'), "ops is 'True'"),
+    ],
+)
+def test_damaged_results_name_the_file_and_the_place(tmp_path, change, words):
+    path = tmp_path / "results.json"
+    path.write_text(change(results().to_json()))
+    with pytest.raises(FileFormatError, match=words) as caught:
+        Results.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_missing_results(tmp_path):
+    with pytest.raises(FileFormatError, match=r"none\.json: .*No such file"):
+        Results.load(tmp_path / "none.json")
+
+
+def test_a_newer_writer_may_add_keys():
+    text = results().to_json().replace('"seed": 0', '"mood": "good",\n "seed": 0', 1)
+    assert Results.from_json(text) == results()

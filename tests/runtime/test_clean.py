@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lowbit.errors import FileFormatError, InputError
+from lowbit.runtime import benchmark, check_file, clean, measure
+
+
+def test_latency_and_memory_in_a_clean_process(files):
+    found = measure(files["w8a8"], runs=60, warmup=3)
+    latency = found.latency
+    assert (latency.runs, latency.threads) == (60, 1)
+    assert 0 < latency.p10 <= latency.median <= latency.p90 < 100
+    assert 0 < found.peak_memory_bytes < 100e6
+    assert found.open_ms > 0
+
+
+def test_by_default_enough_runs(files):
+    assert benchmark(files["float32"], threads=2).runs >= 50
+
+
+@pytest.mark.parametrize("wrong", [{"threads": 0}, {"runs": 0}, {"warmup": -1}])
+def test_numbers_below_one(files, wrong):
+    with pytest.raises(InputError, match="1 or more"):
+        measure(files["float32"], **wrong)
+
+
+def test_a_good_file_passes_whatever_its_type(files):
+    for path in files.values():
+        check_file(path)
+
+
+BAD = {
+    "empty": lambda good: b"",
+    "text": lambda good: b"hello, this is a text and no model\n" * 50,
+    "random": lambda good: np.random.default_rng(0).bytes(5000),
+    "random after the mark": lambda good: good[:8] + np.random.default_rng(0).bytes(5000),
+    "truncated": lambda good: good[: len(good) // 2],
+    "without its end": lambda good: good[:-10],
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_files(files, tmp_path, kind):
+    path = tmp_path / "bad.tflite"
+    path.write_bytes(BAD[kind](files["w8a8"].read_bytes()))
+    with pytest.raises(FileFormatError, match=r"bad\.tflite: .*expected a whole \.tflite file"):
+        check_file(path)
+    with pytest.raises(FileFormatError, match=r"bad\.tflite"):
+        measure(path, runs=1)
+
+
+def test_a_native_crash_is_an_error_not_the_end(files, tmp_path):
+    """A convolution without weights passes LiteRT's verifier and ends the process that opens it."""
+    path = tmp_path / "crash.tflite"
+    path.write_bytes(_crashing(files["float32"].read_bytes()))
+    for survive in (check_file, measure):
+        with pytest.raises(FileFormatError, match=r"crash\.tflite: LiteRT crashed on it \(SIG"):
+            survive(path)
+
+
+def _crashing(content):
+    from ai_edge_litert import schema_py_generated as flatbuffer
+
+    op = flatbuffer.Model.GetRootAs(content, 0).Subgraphs(0).Operators(0)
+    inputs = op._tab.Vector(op._tab.Offset(6))
+    broken = bytearray(content)
+    struct.pack_into("<i", broken, inputs + 4, -1)
+    return bytes(broken)
+
+
+def test_missing_file_and_folder(tmp_path):
+    for path in (tmp_path / "none.tflite", tmp_path):
+        with pytest.raises(FileFormatError, match=str(path)):
+            check_file(path)
+
+
+def test_a_file_that_does_not_end(files, monkeypatch):
+    monkeypatch.setattr(clean, "CHECK_LIMIT_SECONDS", 0.001)
+    with pytest.raises(FileFormatError, match="did not end within"):
+        check_file(files["float32"])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import lowbit.runtime",
+        "from lowbit.runtime import inspect, predict; import numpy; inspect(PATH); "
+        "predict(PATH, [numpy.zeros((3, 12, 12, 3), 'float32')])",
+        "import sys; sys.argv = ['measure', PATH, '--runs', '2']; import lowbit.runtime.measure as m; m.main()",
+    ],
+)
+def test_neither_keras_nor_tensorflow_is_loaded(files, code):
+    program = (
+        f"PATH = {str(files['w8a8'])!r}\n{code}\nimport sys\n"
+        "found = {name.split('.')[0] for name in sys.modules}\n"
+        "sys.exit(str(found & {'keras', 'tensorflow', 'jax', 'torch', 'matplotlib', 'rich', 'PIL', 'scipy'} or ''))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=clean._environment(), check=False
+    )
+    assert done.stderr.replace("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", "").strip() == ""

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import warnings
 import zipfile
@@ -34,6 +35,8 @@ _LOADING_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
 )
+# How Keras words it, in .keras and .h5 files, when a class is not registered or its module is gone.
+_UNKNOWN_LAYER = re.compile(r"(?:Could not locate \w+|Could not deserialize class|Unknown \w+:) '([^']+)'")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip file can hold."""
 
@@ -104,10 +107,11 @@ def _explained(path: Path, error: Exception) -> FileFormatError:
             expected="a model of registered layers only; safe mode stays on",
             mend="replace the Lambda layer by a registered layer, or give the model as package.module:function",
         )
-    if "Could not locate" in text or "Unknown layer" in text or "cannot be imported" in text:
+    unknown = _UNKNOWN_LAYER.search(text)
+    if unknown is not None:
         return FileFormatError(
-            received=f"{path}, with a layer that is not known here: {_one_line(error)}",
-            expected="Keras's own layers, or layers registered with keras.saving.register_keras_serializable",
+            received=f"{path}, with {unknown[1]!r}, which is not known here",
+            expected="Keras's own layers, or those registered with keras.saving.register_keras_serializable",
             mend="give the model as package.module:function in a module that imports its layers",
         )
     if "No model config" in text or "model_config" in text or "config.json" in text:
@@ -126,7 +130,8 @@ def _not_a_model(path: Path, found: str) -> FileFormatError:
 
 
 def _one_line(error: Exception, limit: int = 200) -> str:
-    text = " ".join(str(error).split())
+    # Keras wraps the cause in pages of configuration.
+    text = " ".join(str(error).rpartition("Exception encountered: ")[2].split())
     return f"{type(error).__name__}: {text[:limit]}{'…' if len(text) > limit else ''}"
 
 

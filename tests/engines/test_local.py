@@ -151,6 +151,14 @@ def test_the_exception_of_this_process_comes_with_the_result(bench: Bench) -> No
     assert isinstance(results["a"].error, InputError) and results["b"].error is results["a"].error
 
 
+def test_an_essential_job_stops_the_run_with_its_error_each_time(bench: Bench) -> None:
+    for function, error in (("refuse", "epochs=0"), ("unsupported", "a loaded model")):
+        for _ in range(2):
+            with pytest.raises(InputError, match=error):
+                bench.run([Job(name="a", function=f"{JOBS}:{function}", essential=True), bench.write("d")])
+    assert bench.ran() == []
+
+
 def test_wants_runs_though_they_failed_and_again_when_they_succeed(bench: Bench) -> None:
     def collect() -> Job:
         return Job(

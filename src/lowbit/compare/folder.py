@@ -68,13 +68,14 @@ def prepare(folder: Path) -> None:
 
 @contextlib.contextmanager
 def keep_only_if_begun(folder: Path) -> Iterator[None]:
-    """Remove a folder that was new before the block when the block ends in an error: bad input leaves no trace."""
-    was_there = folder.exists()
+    """Remove the folder, and parents made for it, when it was not there before and the block ends in an error:
+    bad input leaves no trace."""
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         yield
     except Exception:
-        if not was_there:
-            shutil.rmtree(folder, ignore_errors=True)
+        if new:
+            shutil.rmtree(new[-1], ignore_errors=True)
         raise
 
 

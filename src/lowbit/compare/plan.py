@@ -161,6 +161,7 @@ def _training(stage: str, settings: Settings, subject: Subject) -> Job:
         },
         places=subject.places,
         outputs=with_card(model_path(stage)),
+        essential=stage == "float",
     )
 
 

@@ -30,9 +30,6 @@ from lowbit.errors import InputError
 from lowbit.recipes import SETS, Recipe, resolve
 from lowbit.results import Results, Row, Verdict
 
-ESSENTIAL = ("model", "check", "train-float")
-"""Jobs without which there is no table: bad input that they find is raised, not put into rows."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -163,7 +160,7 @@ class _Run:
         )
 
     def _jobs(self, jobs: Sequence[Job], **more_circumstances: str) -> dict[str, JobResult]:
-        """Run jobs; raises the error of an essential one."""
+        """Run jobs; raises the error of an essential one that fails."""
         done = self._engine(
             jobs,
             self.folder,
@@ -172,11 +169,6 @@ class _Run:
             fresh=self._fresh,
         )
         self._fresh = False  # only once in a run
-        for name in ESSENTIAL:
-            result = done.get(name)
-            is_input = name != "train-float" or isinstance(getattr(result, "error", None), InputError)
-            if result is not None and result.error is not None and is_input:
-                raise result.error
         return done
 
     def _results(
@@ -229,7 +221,7 @@ class _Run:
             elif option.name == "freeze":
                 words += [] if value else ["--no-freeze"]
             elif option.name == "image_size":
-                words += [] if value is None else [name, str(value[0])]
+                words += [] if value is None else [name, "x".join(map(str, dict.fromkeys(value)))]
             elif value != option.default:
                 words += [name, str(value)]
         names = tuple(recipe.name for recipe in asked)

@@ -38,6 +38,7 @@ class Settings:
     model_args: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "model_args", {str(key): str(value) for key, value in self.model_args.items()})
         for name in ("dataset", "model"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name).strip():
                 raise _refused(name, getattr(self, name), f"the name of a {name}, a path, or package.module:function")

@@ -107,6 +107,7 @@ def model_job(settings: Settings, dataset: Dataset | None) -> Job:
         },
         places={"model": settings.model, "model_args": dict(settings.model_args)},
         outputs=(INITIAL,),
+        essential=True,
     )
 
 
@@ -124,6 +125,7 @@ def fit_job(info: Mapping[str, Any], dataset: Dataset, module: str | None) -> Jo
         },
         places={"module": module},
         needs=("model",),
+        essential=True,
     )
 
 

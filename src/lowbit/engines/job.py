@@ -16,11 +16,12 @@ class Job:
     what it returns, JSON-able, is for the caller. A job reads its arguments and the outputs of the jobs it names in
     `needs` and `wants`, nothing else: these make up its key.
 
-    places   more arguments, which only say where to find what an argument identifies by its hash (a path, say):
-             passed like arguments, left out of the key, so that moved data is still the same data
-    needs    jobs that must have succeeded; else this one is not run and takes over their status
-    wants    jobs that must have been tried; this one runs even when they failed
-    outputs  files it writes, relative to the run folder
+    places     more arguments, which only say where to find what an argument identifies by its hash (a path, say):
+               passed like arguments, left out of the key, so that moved data is still the same data
+    needs      jobs that must have succeeded; else this one is not run and takes over their status
+    wants      jobs that must have been tried; this one runs even when they failed
+    outputs    files it writes, relative to the run folder
+    essential  when it fails the run stops with its error, as nothing else would make sense
     """
 
     name: str
@@ -30,6 +31,7 @@ class Job:
     needs: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    essential: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

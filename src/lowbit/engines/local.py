@@ -39,8 +39,8 @@ def run(
     circumstances  JSON-able; a change makes every job run again
     fresh          forget all earlier results of this folder first
 
-    A job that fails is a result, not an exception, and so are the jobs that need it. Raises InputError when
-    the folder is in use or has no room, ValueError when the graph is wrong.
+    A job that fails is a result, not an exception, and so are the jobs that need it; only an essential one stops the
+    run with its error. Raises InputError when the folder is in use or has no room, ValueError when the graph is wrong.
     """
     _check(jobs)
     store = Store(Path(folder))
@@ -63,6 +63,8 @@ def run(
                 result = _blocked(job, results) or _run(job, key, store, results, event)
                 event("finished", result=result)
             results[job.name] = result
+            if job.essential and result.error is not None:
+                raise result.error
     return results
 
 

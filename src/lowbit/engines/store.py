@@ -59,6 +59,8 @@ class Store:
         record = self._read(job.name)
         if record is None or record["key"] != key or record["status"] == "failed":
             return None
+        if job.essential and record["status"] != "ok":
+            return None
         hashes = record["outputs"]
         if record["status"] == "ok" and set(hashes) != set(job.outputs):
             return None

@@ -39,6 +39,8 @@ def reach_verdict(
             )
         )
     verdict, judgements = decide(candidates, max_drop)
+    lines = (*verdict.lines, *_worth_of_qat(context, files))
+    verdict = dataclasses.replace(verdict, lines=lines)
     value = {"verdict": records.encode(verdict), "judgements": {j.recipe: _remark(j) for j in judgements}}
     context.output(output).write_text(json.dumps(value), encoding="utf-8")
     return value
@@ -58,6 +60,20 @@ def take_chosen(
         made_by = {**card.made_by, "chosen": chosen, "criterion": criterion}
         write_card(target, dataclasses.replace(card, recipe=recipe, made_by=made_by))
     return {"chosen": chosen}
+
+
+def _worth_of_qat(context: JobContext, files: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """QAT against its fair control on the test split: the same training without quantizers, quantized afterwards."""
+    qat, control = "qat-w8a8", "ptq-finetuned-w8a8"
+    outputs = [files[recipe]["outputs"] for recipe in (qat, control) if recipe in files]
+    if len(outputs) < 2 or not all(context.has(path) for path in outputs):
+        return []
+    difference = compare_outputs(context.input(outputs[1]), context.input(outputs[0]), "test")
+    points = 100 * (difference.gained - difference.lost) / difference.total
+    return [
+        f"Is QAT worth it? {qat} answers {difference.gained} of {difference.total} test images right that {control} "
+        f"misses, and misses {difference.lost} that it gets right: {points:+.1f} points (p = {difference.p:.2g})."
+    ]
 
 
 def _latency(context: JobContext, path: str) -> LatencyResult | None:

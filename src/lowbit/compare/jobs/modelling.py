@@ -15,6 +15,7 @@ from lowbit.errors import InputError, UnsupportedError
 from lowbit.recipes.making import summary_text
 from lowbit.recipes.training import Batches, Training, train
 from lowbit.simulation import Simulation
+from lowbit.training import unfreeze
 from lowbit.zoo import check_classes, freeze_base, load_model, save_model
 from lowbit.zoo.checks import check_class_count, check_inputs
 
@@ -109,7 +110,7 @@ def train_stage(
         )
         model, history = train(stage, model, batches, training, context.emit)
         value = {"trained_epochs": history.trained_epochs, "best_epoch": history.best_epoch}
-    model.trainable = True
+    unfreeze(model)  # whoever loads the file and trains on expects all layers to train
     path = context.output(model_path(stage))
     save_model(model, path)
     context.output(f"{model_path(stage)}.json")

@@ -2,9 +2,13 @@
 """Shared by all tests: a model trained on digits, its simulations and exported files, made once."""
 
 import os
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +71,17 @@ def digits_simulation(digits_simulation_file):
     import lowbit.simulation  # noqa: F401  (registers the classes of the file)
 
     return keras.models.load_model(digits_simulation_file)
+
+
+@pytest.fixture
+def every_layer():
+    """A model of random weights with every layer that has an integer form."""
+    from every_layer import every_layer_model
+
+    return every_layer_model()
+
+
+@pytest.fixture(scope="session")
+def images() -> np.ndarray:
+    """What `every_layer` takes, values 0..255."""
+    return np.random.default_rng(1).uniform(0, 255, (64, 16, 16, 3)).astype("float32")

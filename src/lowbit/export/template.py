@@ -172,21 +172,27 @@ def _remove_barriers(model: Any, points: list[str], simulation: Simulation) -> N
     barrier_outputs = {int(entry.tensorIndex): flatbuffer.text(entry.name) for entry in signature.outputs}
     if sorted(barrier_outputs.values()) != sorted(points):
         raise ExportError(f"the converter kept {len(barrier_outputs)} of {len(points)} quantized tensors apart")
-    before: dict[int, int] = {}
-    for operator in graph.operators:
-        output = int(operator.outputs[0])
-        if flatbuffer.op_name(model, operator) == "MAXIMUM" and output in barrier_outputs:
-            before[output] = int(operator.inputs[0])
-    if len(before) != len(points):
-        lost = sorted(set(points) - {barrier_outputs[output] for output in before})
-        raise ExportError(f"the converter moved the tensor {lost[0]!r}; it cannot be tied to its quantizer")
+    before = {
+        int(operator.outputs[0]): int(operator.inputs[0])
+        for operator in graph.operators
+        if flatbuffer.op_name(model, operator) == "MAXIMUM" and _is_barrier(model, operator)
+    }
     graph.operators = [op for op in graph.operators if int(op.outputs[0]) not in before]
     for operator in graph.operators:
         operator.inputs = np.array([_through(before, int(i)) for i in operator.inputs], dtype="int32")
-    index = {barrier_outputs[output]: _through(before, output) for output in before}
+    index = {name: _through(before, output) for output, name in barrier_outputs.items()}
+    if len(set(index.values())) != len(points):
+        raise ExportError(f"the converter merged some of {len(points)} tensors that are quantized apart")
     for name, tensor in index.items():
         graph.tensors[tensor].name = name
     _restore_signature(graph, signature, simulation, index)
+
+
+def _is_barrier(model: Any, operator: Any) -> bool:
+    """The converter may carry a barrier across a reshape, so barriers are known by their constant."""
+    tensors = model.subgraphs[0].tensors
+    limit = flatbuffer.constant(model, tensors[int(operator.inputs[1])])
+    return limit is not None and limit.size == 1 and limit[0] == _BARRIER
 
 
 def _through(before: Mapping[int, int], tensor: int) -> int:

@@ -77,7 +77,9 @@ class QuantizedAffine(WrappingLayer):
 
     def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
         if training and isinstance(self.layer, keras.layers.BatchNormalization):
-            return self.layer(inputs[0], training=True)
+            y = self.layer(inputs[0], training=True)
+            self.product_quantizer.track(inputs[0] * self.factor_and_shift()[0])
+            return y
         factor, shift = (_constant_grid(v)[2] for v in self.factor_and_shift())
         if training:
             return self.product_quantizer.fake_quantize(inputs[0] * factor, training=True) + shift

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file computes the simulation's integers: every code of every tensor, run by the real interpreter."""
+
+import keras
+import numpy as np
+import pytest
+
+from lowbit.export import export, flatbuffer, parity
+from lowbit.simulation import quantize_model
+
+
+@pytest.mark.parametrize("io", ["float32", "int8"])
+@pytest.mark.parametrize("spec", ["w8a8", "w4a8"])
+def test_every_code_is_equal(every_layer, images, tmp_path, spec, io):
+    simulation = quantize_model(every_layer, spec, calibration=[images])
+    result = export(simulation, tmp_path / "model.tflite", io=io, parity=[images]).parity
+    unequal = [(tensor.name, tensor.op, tensor.equal) for tensor in result.per_tensor if tensor.equal < 1]
+    assert unequal == []
+    assert result.missing == ()
+    assert (result.top1_agreement, result.output_max_codes) == (1.0, 0)
+    assert result.tensors == 24
+    assert {tensor.op for tensor in result.per_tensor} >= {
+        *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MUL", "MEAN", "PAD", "MAX_POOL_2D"),
+        *("AVERAGE_POOL_2D", "LOGISTIC", "TANH", "SOFTMAX", "RESHAPE", "RELU"),
+    }
+
+
+def test_sixteen_bit_activations_are_close(every_layer, images, tmp_path):
+    simulation = quantize_model(every_layer, "w8a16", calibration=[images])
+    result = export(simulation, tmp_path / "model.tflite", parity=[images]).parity
+    assert result.missing == ()
+    assert result.top1_agreement >= 0.98
+    assert result.output_max_codes < 2**15 * 0.01
+
+
+def test_a_trained_model_on_digits(digits, digits_simulation, tmp_path):
+    result = export(digits_simulation, tmp_path / "digits.tflite", parity=digits.test.batches(64)).parity
+    assert (result.worst_equal, result.missing) == (1.0, ())
+    assert result.tensors == 10
+    assert min(tensor.distinct_codes for tensor in result.per_tensor) > 10
+
+
+def test_real_weights_on_real_images(test_data, tmp_path):
+    from lowbit.data import load_dataset
+    from lowbit.zoo import load_model
+
+    data = load_dataset(str(test_data / "deepweeds-128"), image_size=128, preprocess="-1..1")
+    weights = str(test_data / "weights" / "mobilenet_v2_0.35_224_no_top.h5")
+    arguments = {"alpha": "0.35", "weights": weights}
+    model = load_model("mobilenet_v2", inputs=data.inputs, classes=9, model_args=arguments).model
+    simulation = quantize_model(model, calibration=data.calibration(64).batches(32))
+    result = export(simulation, tmp_path / "weeds.tflite", parity=data.test.batches(32, limit=32)).parity
+    assert (result.worst_equal, result.missing, result.top1_agreement) == (1.0, (), 1.0)
+    assert result.tensors >= 70
+
+
+def test_a_changed_code_is_noticed(digits, digits_simulation, tmp_path):
+    path = tmp_path / "digits.tflite"
+    export(digits_simulation, path)
+    model = flatbuffer.read(path.read_bytes())
+    (kernel,) = (t for t in model.subgraphs[0].tensors if flatbuffer.text(t.name) == "down_conv/kernel")
+    codes = flatbuffer.constant(model, kernel, "int8").copy()
+    flatbuffer.set_constant(model, kernel, np.where(codes == codes.max(), codes - 40, codes).astype("int8"))
+    path.write_bytes(flatbuffer.write(model))
+    result = parity(digits_simulation, path, digits.test.batches(64))
+    assert result.worst_equal < 1
+    assert {tensor.name for tensor in result.per_tensor if tensor.equal == 1} >= {"image_quantized", "stem_conv"}
+
+
+def test_a_float_layer_is_bridged(images, tmp_path):
+    inputs = keras.Input((16, 16, 3), name="image")
+    x = keras.layers.Conv2D(4, 3, name="before")(inputs)
+    x = keras.layers.LeakyReLU(name="leaky")(x)
+    x = keras.layers.Conv2D(4, 3, name="after")(x)
+    outputs = keras.layers.Flatten(name="flat")(x)
+    simulation = quantize_model(keras.Model(inputs, outputs), calibration=[images / 255])
+    result = export(simulation, tmp_path / "model.tflite", parity=[images / 255]).parity
+    by_name = {tensor.name: tensor for tensor in result.per_tensor}
+    assert by_name["before"].equal == 1.0
+    assert by_name["after"].within_one > 0.99
+    operators = flatbuffer.read((tmp_path / "model.tflite").read_bytes())
+    assert "LEAKY_RELU" in {flatbuffer.op_name(operators, op) for op in operators.subgraphs[0].operators}

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantization-aware training really trains, and mends what rounding after training breaks."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from lowbit import qat
+from lowbit.errors import InputError
+from lowbit.quantizers import ActivationQuantizer
+from lowbit.simulation import quantize_model
+from lowbit.training import fit, predict
+
+
+def accuracy(model, split) -> float:
+    outputs, labels = predict(model, split.batches(256))
+    return float((outputs.argmax(1) == labels).mean())
+
+
+def test_weights_codes_and_ranges_change(digits, digits_simulation):
+    before = np.asarray(digits_simulation.get_layer("down_conv").integer_weights()[0])
+    history = qat.fit(
+        digits_simulation,
+        digits.train.batches(32, shuffle=True),
+        digits.validation.batches(64),
+        epochs=2,
+        learning_rate=1e-3,
+        patience=2,
+    )
+    after = np.asarray(digits_simulation.get_layer("down_conv").integer_weights()[0])
+    assert history.trained_epochs == 2
+    assert 0.1 < (before != after).mean() <= 1
+    assert accuracy(digits_simulation, digits.test) > 0.9
+
+
+@pytest.fixture(scope="module")
+def uneven_model(digits):
+    """Trained, then rescaled channel by channel in a way ReLU does not notice but 4-bit weights do."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1), name="image")
+    x = layers.Conv2D(24, 3, padding="same", activation="relu", name="first")(inputs)
+    x = layers.Conv2D(32, 3, strides=2, activation="relu", name="second")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    model = keras.Model(inputs, layers.Dense(10, activation="softmax", name="predictions")(x))
+    fit(model, digits.train.batches(32, shuffle=True), None, epochs=20, learning_rate=3e-3)
+    factors = np.geomspace(1 / 12, 12, 24).astype("float32")
+    first, second = model.get_layer("first"), model.get_layer("second")
+    first.kernel.assign(first.kernel * factors)
+    first.bias.assign(first.bias * factors)
+    second.kernel.assign(second.kernel / factors[:, None])
+    return model
+
+
+def test_qat_mends_what_four_bit_rounding_breaks(digits, digits_calibration, uneven_model):
+    float_accuracy = accuracy(uneven_model, digits.test)
+    simulation = quantize_model(uneven_model, "w4a8", calibration=digits_calibration)
+    rounded = accuracy(simulation, digits.test)
+    qat.fit(simulation, digits.train.batches(32, shuffle=True), None, epochs=8, learning_rate=1e-3)
+    trained = accuracy(simulation, digits.test)
+    assert float_accuracy > 0.85
+    assert rounded < float_accuracy - 0.1
+    assert trained > rounded + 0.1
+    assert trained > float_accuracy - 0.05
+
+
+def test_ranges_are_frozen_near_the_end(digits, digits_simulation):
+    qat.fit(digits_simulation, digits.train.batches(64), None, epochs=4, learning_rate=1e-4)
+    quantizers = [q for q in digits_simulation.quantizers().values() if isinstance(q, ActivationQuantizer)]
+    assert {float(q.tracking) for q in quantizers} == {0.0}
+
+
+def test_only_simulations_are_trained_quantization_aware(digits, digits_model):
+    with pytest.raises(InputError, match="expected a simulation"):
+        qat.fit(digits_model, digits.train.batches(32), None, epochs=1, learning_rate=1e-3)

@@ -6,12 +6,13 @@ is called with several samples at once, as a call costs more than its arithmetic
 and only taken when the outputs are bit-equal to those of one sample at a time.
 """
 
+import math
 import os
-import threading
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +23,13 @@ from lowbit.errors import FileFormatError, InputError
 from lowbit.runtime.feeding import Inputs, Samples
 from lowbit.runtime.interpreter import Runner, read_content
 
+Outputs = dict[str, NDArray[Any]]
+
 WORTHWHILE_SECONDS = 0.002  # one call of this length hides what a call costs around its arithmetic
 LARGEST_BATCH = 32
-QUEUE_FACTOR = 4  # portions in flight for each thread: bounds memory, keeps threads busy
+TASK_SECONDS = 0.008  # a task of this length hides what handing it to a thread costs
+MOST_CALLS = 8  # calls in one task: threads still finish together
+QUEUE_FACTOR = 3  # tasks in flight for each thread: bounds memory, keeps threads busy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,86 +71,115 @@ def predict(
         raise InputError(
             received=f"threads={threads}, batch={batch}", expected="1 or more", mend="leave them out to use all cores"
         )
-    content = read_content(path)
+    runners = _Runners(read_content(path), path)
     start = time.perf_counter()
-    workers = _Workers(content, path)
-    samples = Samples(batches, workers.runner(1).inputs)
-    done: list[dict[str, NDArray[Any]]] = []
-    if batch is None:
-        batch = _choose_batch(workers, samples, done)
+    with runners.lend(1) as first:
+        samples = Samples(batches, first.inputs)
+    done: list[Outputs] = []
+    plan = _make_plan(runners, samples, done) if batch is None else Plan(batch, calls=1)
     with ThreadPoolExecutor(threads, thread_name_prefix="lowbit") as pool:
-        waiting: deque[Future[dict[str, NDArray[Any]]]] = deque()
-        for portion in samples.portions(batch):
-            waiting.append(pool.submit(workers.run, portion, batch))
+        waiting: deque[Future[Outputs]] = deque()
+        for portion in samples.portions(plan.batch * plan.calls):
+            waiting.append(pool.submit(_run, runners, portion, plan.batch))
             if len(waiting) >= QUEUE_FACTOR * threads:
                 done.append(waiting.popleft().result())
         done.extend(future.result() for future in waiting)
     if not done:
         raise InputError(received="data without a sample", expected="at least one sample", mend="choose another split")
-    outputs = {name: np.concatenate([part[name] for part in done]) for name in done[0]}
+    outputs = _joined(done)
     return Prediction(
         outputs=outputs if len(outputs) > 1 else next(iter(outputs.values())),
         labels=samples.labels,
         samples=samples.taken,
         seconds=time.perf_counter() - start,
         threads=threads,
-        batch=batch,
+        batch=plan.batch,
     )
 
 
-class _Workers:
-    """Interpreters, one for each thread and batch size, made when first needed."""
+@dataclass(frozen=True)
+class Plan:
+    """Samples in one call, and calls in one task of a thread."""
+
+    batch: int
+    calls: int
+
+
+class _Runners:
+    """Interpreters by batch size, lent to one thread at a time and made when none is free."""
 
     def __init__(self, content: bytes, source: str | os.PathLike[str]) -> None:
         self._content, self._source = content, source
-        self._own = threading.local()
+        self._free: defaultdict[int, list[Runner]] = defaultdict(list)
 
-    def runner(self, batch: int) -> Runner:
-        runners: dict[int, Runner] = self._own.__dict__.setdefault("runners", {})
-        if batch not in runners:
-            runners[batch] = Runner(self._content, batch=batch, source=self._source)
-        return runners[batch]
-
-    def run(self, inputs: Inputs, batch: int) -> dict[str, NDArray[Any]]:
-        """A whole portion in one call; a smaller last one sample by sample."""
-        count = len(next(iter(inputs.values())))
-        if count == batch:
-            return self.runner(batch)(inputs)
-        parts = [self.runner(1)({name: values[i : i + 1] for name, values in inputs.items()}) for i in range(count)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    @contextmanager
+    def lend(self, batch: int) -> Iterator[Runner]:
+        try:
+            runner = self._free[batch].pop()
+        except IndexError:
+            runner = Runner(self._content, batch=batch, source=self._source)
+        yield runner
+        self._free[batch].append(runner)
 
 
-def _choose_batch(workers: _Workers, samples: Samples, done: list[dict[str, NDArray[Any]]]) -> int:
+def _run(runners: _Runners, inputs: Inputs, batch: int) -> Outputs:
+    """All samples of a task, `batch` in each call; those left over one by one."""
+    count = _length(inputs)
+    whole = count - count % batch
+    return _joined([*_calls(runners, inputs, 0, whole, batch), *_calls(runners, inputs, whole, count, 1)])
+
+
+def _calls(runners: _Runners, inputs: Inputs, start: int, stop: int, batch: int) -> list[Outputs]:
+    if start == stop:
+        return []
+    with runners.lend(batch) as runner:
+        return [
+            runner({name: values[i : i + batch] for name, values in inputs.items()}) for i in range(start, stop, batch)
+        ]
+
+
+def _make_plan(runners: _Runners, samples: Samples, done: list[Outputs]) -> Plan:
     """Try on the first samples how many to put into one call; their outputs go into `done`.
 
     More than one only if the file can be resized, gives the same bits, and takes no longer.
     """
-    first = samples.take(1)
-    if not first:
-        return 1
-    done.append(workers.run(first, 1))
-    single_seconds = min(_seconds(workers, first, 1) for _ in range(2))
+    single_seconds = math.inf
+    for _ in range(2):  # the first call is slower: it warms up
+        if first := samples.take(1):
+            single_seconds = min(single_seconds, _timed_run(runners, first, 1, done))
     batch = 1
     while batch < LARGEST_BATCH and batch * single_seconds < WORTHWHILE_SECONDS:
         batch *= 2
     trial = samples.take(batch) if batch > 1 else {}
-    if not trial:
-        return 1
-    count = len(next(iter(trial.values())))
-    one_by_one = workers.run(trial, count + 1)
-    done.append(one_by_one)
-    if count < batch:
-        return 1
+    if trial:
+        single_seconds = min(single_seconds, _timed_run(runners, trial, 1, done) / _length(trial))
+    one_by_one = Plan(1, _calls_of(single_seconds))
+    if not trial or _length(trial) < batch:
+        return one_by_one
+    together: list[Outputs] = []
     try:
-        together = workers.run(trial, batch)
-        seconds = min(_seconds(workers, trial, batch) for _ in range(2))
+        seconds = min(_timed_run(runners, trial, batch, together) for _ in range(2))
     except (FileFormatError, InputError):  # the file's shapes are fixed: it takes one sample at a time
-        return 1
-    same = all(np.array_equal(one_by_one[name], together[name], equal_nan=True) for name in one_by_one)
-    return batch if same and seconds <= batch * single_seconds else 1
+        return one_by_one
+    same = all(np.array_equal(values, together[0][name], equal_nan=True) for name, values in done[-1].items())
+    return Plan(batch, _calls_of(seconds)) if same and seconds <= batch * single_seconds else one_by_one
 
 
-def _seconds(workers: _Workers, inputs: Inputs, batch: int) -> float:
+def _timed_run(runners: _Runners, inputs: Inputs, batch: int, done: list[Outputs]) -> float:
+    """Seconds of `_run`; its outputs are appended to `done`."""
     start = time.perf_counter()
-    workers.run(inputs, batch)
+    done.append(_run(runners, inputs, batch))
     return time.perf_counter() - start
+
+
+def _calls_of(seconds: float) -> int:
+    """How many calls of this length make a task."""
+    return max(1, min(MOST_CALLS, round(TASK_SECONDS / seconds)))
+
+
+def _length(inputs: Inputs) -> int:
+    return len(next(iter(inputs.values())))
+
+
+def _joined(parts: list[Outputs]) -> Outputs:
+    return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

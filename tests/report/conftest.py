@@ -19,6 +19,7 @@ def ok_row(recipe, correct, size, median, weights, activations, **changes):
         "compressed_bytes": size // 2,
         "latency_ms": LatencyResult(median=median, p10=0.9 * median, p90=1.2 * median, runs=50, threads=1),
         "peak_memory_bytes": 5_000_000,
+        "quantization": "as its name says",
         "weights": weights,
         "activations": activations,
         "ops": 24,
@@ -44,7 +45,7 @@ def results():
         ),
         ok_row("float32", 196, 83_500, 0.01234, "float32", "float32", **no_parity),
         ok_row("ptq-w8a8", 195, 31_100, 0.019, "int8", "int8", parity=exact, guide_name="a|b"),
-        ok_row("qat-w8a8", 197, 31_100, 0.0191, "int8", "int8", parity=almost),
+        ok_row("qat-w8a8", 197, 31_100, 0.0191, "int8", "int8", parity=almost, notes={"best_epoch": "3 of 4"}),
         ok_row("ptq-w4a8", 22, 22_400, 0.021, "int4", "int8", parity=exact),
         Row(recipe="ptq-w8a16", label="x", kind="litert", status="failed", reason="file did not load"),
     )  # fmt: skip

@@ -76,6 +76,7 @@ def test_markdown(results):
     assert "**98.5**" in text
     assert r"a\|b" in text
     assert "- ptq-w8a16: failed, file did not load" in lines
+    assert "- qat-w8a8: best epoch 3 of 4" in lines
     assert "- For size take ptq-w8a8." in lines
     assert "- dataset: name digits, counts (train 719, test 200)" in lines
 

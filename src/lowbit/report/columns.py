@@ -101,6 +101,9 @@ def columns(results: Results) -> tuple[Column, ...]:
             heading="epochs", rank=12, fields=("trained_epochs",),
             text=lambda row: None if row.trained_epochs is None else str(row.trained_epochs),
         ),
+        Column(
+            heading="quantization", rank=15, fields=("quantization",), text=lambda row: row.quantization, right=False
+        ),
         Column(heading="guide's name", rank=14, text=lambda row: row.guide_name or "–", right=False),
     )  # fmt: skip
 

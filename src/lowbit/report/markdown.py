@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole table in Markdown, with its footnotes, verdict and circumstances."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lowbit.report.columns import LEGEND, Cell, Footnotes, cells, columns
-from lowbit.results import Results
+from lowbit.results import MEASURED, Results
 
 
 def markdown(results: Results) -> str:
@@ -23,6 +23,7 @@ def markdown(results: Results) -> str:
         "Bold: best of its column. " + " ".join(f"*{heading}*: {meaning}." for heading, meaning in LEGEND.items()),
         *_list(f"{row.recipe}: {row.status}, {row.reason}" for row in results.rows if row.status != "ok"),
         *_list(footnotes.lines()),
+        *_list(_remarks(results)),
     ]
     if results.verdict is not None:
         lines += ["", "## Verdict", *_list(results.verdict.lines)]
@@ -36,6 +37,17 @@ def markdown(results: Results) -> str:
     }
     lines += ["", "## Circumstances", *_list(f"{name}: {value}" for name, value in circumstances.items())]
     return "\n".join(lines) + "\n"
+
+
+def _remarks(results: Results) -> Iterator[str]:
+    """Notes that are not the reason of a missing figure; those that rows share, once."""
+    rows_by_note: dict[tuple[str, str], list[str]] = {}
+    for row in results.rows:
+        for name, text in row.notes.items():
+            if name not in (*MEASURED, *row.metrics):
+                rows_by_note.setdefault((name, text), []).append(row.recipe)
+    for (name, text), recipes in rows_by_note.items():
+        yield f"{', '.join(recipes)}: {name.replace('_', ' ')} {text}"
 
 
 def _line(texts: list[str]) -> str:

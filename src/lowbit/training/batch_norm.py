@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from lowbit.errors import InputError
 from lowbit.training.feed import batch_size, model_inputs
@@ -51,37 +52,95 @@ def set_batch_norm(model: keras.Model, mode: BatchNorm) -> Iterator[None]:
 def reestimate_batch_norm(model: keras.Model, batches: Iterable[Any], *, max_batches: int = 64) -> int:
     """Replace the moving statistics of every trainable batch norm by their mean over batches.
 
-    Forward passes in training mode, with a momentum that makes the moving average a plain mean: k / (k + 1) before
-    batch k = 0, 1, ..., by samples where batches differ in size. No weight is trained; frozen batch norms keep their
-    statistics. Layers that act in training only (dropout, range observers of simulations) act here too.
+    Forward passes in training mode; each batch counts by its samples. No weight is trained; frozen batch norms keep
+    their statistics. Layers that act in training only (dropout, range observers of simulations) act here too.
 
     Args:
         batches: inputs, or (inputs, labels).
         max_batches: how many of them to use at most.
 
     Returns the number of batches used; 0 when the model has no trainable batch norm. Raises InputError when there is no
-    batch at all.
+    batch at all; after any error the statistics are those from before.
     """
-    layers = [layer for layer in batch_norms(model) if layer.trainable]
-    if not layers:
-        return 0
-    momenta = [layer.momentum for layer in layers]
-    used = samples = 0
+    return Reestimation(model).run(batches, max_batches)
+
+
+class Reestimation:
+    """`reestimate_batch_norm` of one model, to be run several times: the forward pass is compiled once.
+
+    With momentum 0 a batch norm's moving statistics are those of the last batch, wherever the layer sits; their mean
+    is taken here. Eager passes with momentum k / (k + 1) would give the same, several times slower.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._forward = _TrainingForward(model)
+        self._forward.jit_compile = False
+
+    def run(self, batches: Iterable[Any], max_batches: int) -> int:
+        """See `reestimate_batch_norm`."""
+        norms = [layer for layer in batch_norms(self._model) if layer.trainable]
+        if not norms:
+            return 0
+        statistics = [variable for norm in norms for variable in (norm.moving_mean, norm.moving_variance)]
+        before = _values(statistics)
+        sums = [np.zeros(value.shape) for value in before]
+        used = samples = 0
+        with _momentum_zero(norms), _values_kept_on_failure(statistics, before):
+            for batch in itertools.islice(batches, max_batches):
+                inputs = model_inputs(self._model, batch[0] if isinstance(batch, tuple | list) else batch)
+                self._forward.predict_on_batch(inputs)
+                size = batch_size(inputs)
+                for total, value in zip(sums, _values(statistics)):
+                    total += size * value.astype(np.float64)
+                used, samples = used + 1, samples + size
+            if used == 0:
+                raise InputError(
+                    received=f"no batch (max_batches={max_batches})",
+                    expected="at least one batch to measure batch-norm statistics on",
+                    mend="pass training data",
+                )
+            _assign(statistics, [total / samples for total in sums])
+        return used
+
+
+class _TrainingForward(keras.Model):
+    """A model that computes another in training mode, so that Keras compiles that pass on any backend."""
+
+    def __init__(self, inner: keras.Model) -> None:
+        super().__init__(name="training_forward")
+        self.inner = inner
+
+    def call(self, inputs: Any) -> Any:
+        return self.inner(inputs, training=True)
+
+
+@contextmanager
+def _momentum_zero(norms: list[keras.layers.BatchNormalization]) -> Iterator[None]:
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
     try:
-        for batch in itertools.islice(batches, max_batches):
-            inputs = model_inputs(model, batch[0] if isinstance(batch, tuple | list) else batch)
-            size = batch_size(inputs)
-            for layer in layers:
-                layer.momentum = samples / (samples + size)
-            model(inputs, training=True)
-            used, samples = used + 1, samples + size
+        yield
     finally:
-        for layer, momentum in zip(layers, momenta):
-            layer.momentum = momentum
-    if used == 0:
-        raise InputError(
-            received=f"no batch (max_batches={max_batches})",
-            expected="at least one batch to measure batch-norm statistics on",
-            mend="pass training data",
-        )
-    return used
+        for norm, momentum in zip(norms, momenta):
+            norm.momentum = momentum
+
+
+@contextmanager
+def _values_kept_on_failure(variables: list[Any], before: list[np.ndarray]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _assign(variables, before)
+        raise
+
+
+def _values(variables: list[Any]) -> list[np.ndarray]:
+    """Copies: a backend may hand out its own memory, which the next pass overwrites."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values):
+        variable.assign(value)

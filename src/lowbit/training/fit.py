@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from lowbit.errors import InputError
-from lowbit.training.batch_norm import BatchNorm, reestimate_batch_norm, set_batch_norm
+from lowbit.training.batch_norm import BatchNorm, Reestimation, set_batch_norm
 from lowbit.training.events import History, Reporter, TrainingEvent
 from lowbit.training.feed import batch_size, labelled
 from lowbit.training.losses import Loss, accuracy, choose_loss, is_single_logit
@@ -75,7 +75,7 @@ def fit(
             validation=validation,
             loss=chosen_loss,
             learning_rate=learning_rate,
-            remeasures=batch_norm == "reestimate",
+            reestimation=Reestimation(model) if batch_norm == "reestimate" else None,
             reporter=Reporter(on_event, epochs, operator.length_hint(train)),
             callbacks=keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, verbose=0),
         )
@@ -99,7 +99,7 @@ class _Run:
     validation: Iterable[Any] | None
     loss: Loss
     learning_rate: float
-    remeasures: bool
+    reestimation: Reestimation | None
     reporter: Reporter
     callbacks: keras.callbacks.CallbackList
     history: list[dict[str, float]] = field(default_factory=list)
@@ -109,8 +109,8 @@ class _Run:
         self.reporter.epoch_start(epoch)
         self.callbacks.on_epoch_begin(epoch - 1)
         logs = self._train(epoch)
-        if self.remeasures:
-            reestimate_batch_norm(self.model, self.train, max_batches=_REESTIMATION_BATCHES)
+        if self.reestimation is not None:
+            self.reestimation.run(self.train, _REESTIMATION_BATCHES)
         if self.validation is not None:
             logs |= self._validate(epoch)
         self.history.append(logs)

@@ -2,7 +2,7 @@
 """lowbit makes trained Keras 3 models small and fast enough for the edge, and shows what that costs.
 
     import lowbit
-    sim = lowbit.quantize_model(model, "w8a8", calibration=batches)     # post-training quantization; fit it and it is QAT
+    sim = lowbit.quantize_model(model, "w8a8", calibration=batches)   # post-training; fit it and it is QAT
     lowbit.export(sim, "model.tflite")
 
 Importing lowbit loads none of its rooms: importing keras loads a backend, so each name below is resolved when it is
@@ -43,7 +43,7 @@ __all__ = ["__version__", *_ROOM_OF]
 
 
 class _FrontDoor(ModuleType):
-    """Two names of the front door, `compare` and `export`, are rooms too: importing the room must not hide the function."""
+    """`compare` and `export` are rooms as well as functions: importing the room must not hide the function."""
 
     def __getattr__(self, name: str) -> object:
         """The front door's names, imported when first asked for; AttributeError for any other."""

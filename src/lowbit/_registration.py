@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lets plain `keras.models.load_model` read a saved simulation once lowbit was imported, before or after keras.
 
-Keras finds classes it does not own only if they were registered, and registering them needs keras, which `import lowbit`
+Keras finds classes it does not own only if they were registered. Registering them needs keras, which `import lowbit`
 must not load. So the simulation's layers are registered at once when keras is there already, else right after keras's
 own import, through the import system's finder protocol (PEP 451).
 """

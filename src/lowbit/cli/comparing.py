@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lowbit compare`, the main job, and `lowbit report`, its result once more."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lowbit.cli import command, options
+from lowbit.cli.progress import ShownProgress
+from lowbit.cli.session import ROW_FAILED, Session
+from lowbit.errors import InputError
+
+TRAINING, MEASURING, RUN = "Training", "Measuring", "Run"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    command.add(app, compare, example="lowbit compare --recipes guide --epochs 5 --out runs/first")
+    command.add(app, report, example="lowbit report runs/digits-small_cnn --markdown table.md --plots .")
+
+
+def compare(
+    session: Session,
+    dataset: Annotated[str, typer.Option(help=options.DATA_HELP, metavar="DATA")] = "digits",
+    model: Annotated[str, typer.Option(help=options.MODEL_HELP, metavar="MODEL")] = "small_cnn",
+    model_arg: options.ModelArgs = None,
+    image_size: options.ImageSize = None,
+    preprocess: options.Preprocess = None,
+    recipes: Annotated[
+        str, typer.Option(help="guide, default, all, or names separated by commas; see lowbit recipes.")
+    ] = "default",
+    epochs: Annotated[int, typer.Option(help="Most epochs of float training.", rich_help_panel=TRAINING)] = 20,
+    qat_epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Most epochs of QAT and of its float control; as --epochs if not given.",
+            rich_help_panel=TRAINING,
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Samples in a training step.", rich_help_panel=TRAINING)] = 32,
+    lr: Annotated[float, typer.Option(help="Learning rate of float training.", rich_help_panel=TRAINING)] = 1e-3,
+    qat_lr: Annotated[
+        float, typer.Option(help="Learning rate of QAT and its control.", rich_help_panel=TRAINING)
+    ] = 1e-4,
+    patience: Annotated[
+        int, typer.Option(help="Epochs without a better validation loss before it stops.", rich_help_panel=TRAINING)
+    ] = 2,
+    freeze: Annotated[
+        bool, typer.Option(help="Keep a zoo model's pretrained base fixed in float training.", rich_help_panel=TRAINING)
+    ] = True,
+    calibration_samples: options.CalibrationSamples = 256,
+    max_drop: Annotated[
+        float, typer.Option(help="Percentage points of accuracy a chosen file may lose.", rich_help_panel=MEASURING)
+    ] = 1.0,
+    threads: options.Threads = 1,
+    seed: options.Seed = 0,
+    out: Annotated[
+        str | None,
+        typer.Option(help="Run folder; runs/DATA-MODEL if not given.", rich_help_panel=RUN, show_default=False),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="What runs the jobs.", rich_help_panel=RUN)] = "local",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget earlier results of the folder.", rich_help_panel=RUN)
+    ] = False,
+) -> None:
+    """Train, quantize in every way, write, run and measure: one table.
+
+    A run that was interrupted resumes; a finished one is shown again in seconds. Exit code 1: a row failed.
+    """
+    from lowbit.compare import compare as run_comparison
+
+    with ShownProgress(session) as progress:
+        comparison = run_comparison(
+            dataset, model, recipes=recipes, out=out, epochs=epochs, qat_epochs=qat_epochs, batch_size=batch_size,
+            lr=lr, qat_lr=qat_lr, patience=patience, freeze=freeze, calibration_samples=calibration_samples, max_drop=max_drop,
+            threads=threads, seed=seed, image_size=options.image_size(image_size), preprocess=preprocess,
+            model_args=options.model_args(model_arg), engine=engine, fresh=fresh, on_event=progress.on_job,
+        )  # fmt: skip
+    for name, reason in comparison.problems.items():
+        session.note(f"warning: {name} was not made: {reason}")
+    _show(session, comparison.results, comparison.folder)
+    session.exit_code = session.exit_code if comparison.ok else ROW_FAILED
+
+
+def report(
+    session: Session,
+    run_dir: Annotated[str, typer.Argument(help="The folder of a run, or its results.json.", show_default=False)],
+    markdown: Annotated[str | None, typer.Option(help="Write the table as Markdown.", metavar="FILE")] = None,
+    csv: Annotated[str | None, typer.Option(help="Write the table as CSV.", metavar="FILE")] = None,
+    plots: Annotated[
+        str | None, typer.Option(help="Write the plots, .png and .svg, into this folder.", metavar="DIR")
+    ] = None,
+) -> None:
+    """Show a finished run again, as a table, Markdown, CSV and plots."""
+    from lowbit import report as renderers
+    from lowbit.files import write_text
+
+    results = _load(run_dir)
+    targets = {
+        "markdown": None if markdown is None else options.output(markdown),
+        "csv": None if csv is None else options.output(csv),
+    }
+    pictures = (
+        [] if plots is None else [options.output(str(Path(plots) / f"tradeoff{kind}")) for kind in (".png", ".svg")]
+    )
+    for picture in pictures:
+        renderers.tradeoff_plot(results, picture)
+    if targets["markdown"] is not None:
+        write_text(targets["markdown"], renderers.markdown(results))
+    if targets["csv"] is not None:
+        write_text(targets["csv"], renderers.csv_text(results))
+    for path in (*pictures, *(path for path in targets.values() if path is not None)):
+        session.note(f"wrote {path}")
+    _show(session, results, None)
+
+
+def _load(run_dir: str) -> Any:
+    from lowbit.results import Results
+
+    path = Path(run_dir)
+    path = path / "results.json" if path.is_dir() else path
+    if not path.is_file():
+        raise InputError(
+            received=f"run folder {run_dir}, without results.json",
+            expected="the folder of a finished run",
+            mend="make one: lowbit compare --out DIR",
+        )
+    return Results.load(path)
+
+
+def _show(session: Session, results: Any, folder: Path | None) -> None:
+    from lowbit.report import terminal_table
+
+    counts = " · ".join(f"{count:,} {name}" for name, count in results.dataset.get("counts", {}).items())
+    heading = f"{results.model.get('name')} on {results.dataset.get('name')}: {counts} samples"
+    session.result(json.loads(results.to_json()), heading, "", terminal_table(results))
+    if folder is not None:
+        session.note(f"\nEverything lies in {folder}")

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`quantize`, `qat` and `export`: from a Keras model to a file."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lowbit.cli import command, options
+from lowbit.cli.progress import ShownProgress
+from lowbit.cli.session import Session
+from lowbit.errors import InputError
+
+PARITY_SAMPLES = 64
+EPOCHS = 20
+QAT_LEARNING_RATE = 1e-4
+
+Out = Annotated[str, typer.Option("-o", "--out", help="The file to write.", show_default=False)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    command.add(app, quantize, example="lowbit quantize model.keras -o model.tflite --recipe ptq-w8a8 --data images/")
+    command.add(app, qat, example="lowbit qat model.keras --data images/ -o sim.keras --epochs 10")
+    command.add(app, export, example="lowbit export sim.keras -o model.tflite --io int8")
+
+
+def quantize(
+    session: Session,
+    model: options.Model,
+    out: Out,
+    recipe: Annotated[str, typer.Option(help="Any recipe that needs no training; see lowbit recipes.")] = "ptq-w8a8",
+    data: options.MaybeData = None,
+    io: options.Io = "float32",
+    model_arg: options.ModelArgs = None,
+    image_size: options.ImageSize = None,
+    preprocess: options.Preprocess = None,
+    calibration_samples: options.CalibrationSamples = 256,
+    seed: options.Seed = 0,
+) -> None:
+    """Write a trained model as a .tflite file, by any recipe that needs no training."""
+    from lowbit import recipes
+
+    chosen, path = recipes.get(recipe), options.output(out, ".tflite")
+    _check_recipe(chosen, data, io)
+    options.at_least_one(calibration_samples=calibration_samples)
+    from lowbit.cli import subject
+
+    taken = subject.open_subject(
+        model, data, model_arg=model_arg, preprocess=preprocess, image_size=image_size, seed=seed
+    )
+    calibration = parity = None
+    if taken.dataset is not None:
+        session.note(subject.counts(taken.dataset))
+        calibration = subject.feed(taken.dataset.calibration(calibration_samples, seed).batches(32), taken.model)
+        parity = subject.feed(subject.split_of(taken.dataset).batches(32, limit=PARITY_SAMPLES), taken.model)
+    made = chosen.make(recipes.Request(model=taken.model, path=path, calibration=calibration, parity=parity, io=io))
+    told = {} if taken.told is None else taken.told.preprocessing
+    inside = subject.write_tflite_card(
+        path,
+        recipe=recipe,
+        preprocessing=told if taken.dataset is None else taken.dataset.preprocessing,
+        class_names=taken.loaded.class_names or (taken.dataset.class_names if taken.dataset is not None else None),
+        parity=made.parity,
+        made=subject.made_by("quantize", io=io, calibration_samples=calibration_samples, seed=seed),
+    )
+    _show_file(session, {"recipe": recipe, "io": io}, made, inside)
+
+
+def _check_recipe(chosen: Any, data: str | None, io: str) -> None:
+    """What can be refused before a model is loaded. Raises InputError."""
+    if chosen.maker is None or chosen.needs_training:
+        raise InputError(
+            received=f"--recipe {chosen.name}, which needs training or other recipes",
+            expected="a recipe that needs no training",
+            mend=f"run: lowbit compare --recipes {chosen.name}, or lowbit qat and then lowbit export",
+        )
+    if chosen.needs_data and data is None:
+        raise InputError(
+            received=f"--recipe {chosen.name} without --data",
+            expected="data to set the ranges of activations",
+            mend="pass --data; unlabelled images are enough",
+        )
+    if io not in ("float32", "int8") or (io == "int8" and chosen.activations != "int8"):
+        raise InputError(
+            received=f"--io {io} with --recipe {chosen.name}",
+            expected="float32, or int8 for a recipe with int8 activations",
+            mend="leave --io out, or pass --recipe ptq-w8a8",
+        )
+
+
+def qat(
+    session: Session,
+    model: options.Model,
+    data: options.Data,
+    out: Out,
+    spec: Annotated[str, typer.Option(help="Bits: w8a8, w4a8, w8a16 or w4a16.")] = "w8a8",
+    epochs: Annotated[int, typer.Option(help="Most epochs.")] = EPOCHS,
+    batch_size: Annotated[int, typer.Option(help="Samples in a training step.")] = 32,
+    lr: Annotated[float, typer.Option(help="Learning rate.")] = QAT_LEARNING_RATE,
+    patience: Annotated[int, typer.Option(help="Epochs without a better validation loss before it stops.")] = 2,
+    model_arg: options.ModelArgs = None,
+    image_size: options.ImageSize = None,
+    preprocess: options.Preprocess = None,
+    calibration_samples: options.CalibrationSamples = 256,
+    seed: options.Seed = 0,
+) -> None:
+    """Train a trained model on, quantization-aware, and save the simulation for lowbit export."""
+    from lowbit.compare import Settings
+    from lowbit.spec import Spec
+
+    path, bits = options.output(out, ".keras", ".h5"), Spec.parse(spec)
+    Settings(
+        dataset=data, model=model, epochs=epochs, batch_size=batch_size, lr=lr, patience=patience, seed=seed,
+        calibration_samples=calibration_samples,
+    )  # fmt: skip
+    _refuse_zoo_name(model)
+    from lowbit.cli import subject
+    from lowbit.compare.jobs.opening import keras_card
+    from lowbit.recipes.training import Batches, Training, train
+    from lowbit.zoo import save_model
+
+    taken = subject.open_subject(
+        model, data, model_arg=model_arg, preprocess=preprocess, image_size=image_size, seed=seed
+    )
+    dataset = taken.data
+    session.note(subject.counts(dataset))
+    batches = Batches(
+        train=subject.feed(
+            subject.labelled(dataset, "train").batches(batch_size, shuffle=True, seed=seed), taken.model
+        ),
+        validation=subject.feed(subject.labelled(dataset, "validation").batches(batch_size), taken.model),
+        calibration=subject.feed(dataset.calibration(calibration_samples, seed).batches(batch_size), taken.model),
+    )
+    training = Training(epochs=epochs, learning_rate=lr, patience=patience, seed=seed)
+    with ShownProgress(session) as progress:
+        simulation, history = train(f"qat-{bits.name}", taken.model, batches, training, progress.on_training)
+    save_model(simulation, path)
+    made = subject.made_by("qat", spec=bits.name, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed)
+    keras_card(path, simulation, recipe=f"keras-qat-{bits.name}", data=dataset, made_by=made)
+    best = {name: values[history.best_epoch - 1] for name, values in history.logs.items()}
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in best.items())
+    session.result(
+        {
+            "file": str(path),
+            "spec": bits.name,
+            "trained_epochs": history.trained_epochs,
+            "best_epoch": history.best_epoch,
+            "best": best,
+            "logs": {name: list(values) for name, values in history.logs.items()},
+            "seconds": history.seconds,
+        },
+        f"wrote {path}: epoch {history.best_epoch} of {history.trained_epochs} kept, {figures}",
+        f"next: lowbit export {path} -o {path.with_suffix('.tflite').name}",
+    )
+
+
+def _refuse_zoo_name(model: str) -> None:
+    from lowbit.compare.subject import is_zoo_name
+
+    if is_zoo_name(model):
+        raise InputError(
+            received=f"the zoo model {model!r}, which is not trained",
+            expected="a trained model: a .keras or .h5 file, or package.module:function",
+            mend=f"train it first: lowbit compare --model {model} --recipes keras-float32",
+        )
+
+
+def export(
+    session: Session,
+    simulation: Annotated[
+        str, typer.Argument(help="A simulation saved by lowbit qat.", metavar="SIM.keras", show_default=False)
+    ],
+    out: Out,
+    io: options.Io = "float32",
+    data: options.MaybeData = None,
+    preprocess: options.Preprocess = None,
+    image_size: options.ImageSize = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Write a simulation as an integer .tflite file; with --data it is compared with the simulation, code by code."""
+    source, path = options.existing(simulation, ".keras", ".h5"), options.output(out, ".tflite")
+    if io not in ("float32", "int8"):
+        raise InputError(received=f"--io {io}", expected="float32 or int8", mend="leave --io out for float32")
+        from lowbit.card import read_card
+    from lowbit.cli import subject
+    from lowbit.export import export as export_simulation
+
+    model, card = subject.open_simulation(source), read_card(source)
+    batches = dataset = None
+    if data is not None:
+        dataset = subject.data_for_file(source, model, data, preprocess=preprocess, image_size=image_size, seed=seed)
+        session.note(subject.counts(dataset))
+        batches = subject.feed(subject.split_of(dataset).batches(32, limit=PARITY_SAMPLES), model)
+    made = export_simulation(model, path, io=io, parity=batches)
+    recipe = f"qat-{model.spec.name}" if card is None else card.recipe.removeprefix("keras-")
+    preprocessing = {} if card is None else card.preprocessing
+    inside = subject.write_tflite_card(
+        path,
+        recipe=recipe,
+        preprocessing=preprocessing if dataset is None else dataset.preprocessing,
+        class_names=None if card is None else card.class_names,
+        parity=made.parity,
+        made=subject.made_by("export", io=io, simulation=source.name),
+    )
+    _show_file(session, {"recipe": recipe, "io": io}, made, inside)
+
+
+def _show_file(session: Session, head: dict[str, Any], made: Any, inside: Any) -> None:
+    from lowbit import records
+    from lowbit.cli.measuring import parity_lines
+
+    words = "parity not measured: no --data" if made.quantized_tensors else "no simulation to compare with"
+    lines = [words] if made.parity is None else parity_lines(made.parity)
+    session.result(
+        {
+            "file": str(made.path),
+            **head,
+            "size_bytes": made.size_bytes,
+            "compressed_bytes": inside.compressed_bytes,
+            "sha256": made.sha256,
+            "seconds": made.seconds,
+            "quantized_tensors": made.quantized_tensors,
+            "ops": inside.n_ops,
+            "float_ops": inside.float_ops,
+            "parity": records.encode(made.parity),
+        },
+        f"wrote {made.path}: {made.size_bytes:,} bytes ({inside.compressed_bytes:,} zipped) in {made.seconds:.1f} s",
+        f"{inside.n_ops} ops, {inside.float_ops} of them float; weights {inside.weights_dtype}",
+        *lines,
+    )

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`evaluate`, `benchmark`, `inspect` and `parity`: what a written file is worth."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from lowbit.cli import command, options
+from lowbit.cli.session import ROW_FAILED, Session
+from lowbit.errors import InputError
+
+MODEL_FILES = (".tflite", ".keras", ".h5")
+KERAS_FILES = (".keras", ".h5")
+
+TFLite = Annotated[str, typer.Argument(help="A .tflite file.", metavar="FILE.tflite", show_default=False)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    command.add(app, evaluate, example="lowbit evaluate runs/digits-small_cnn/models/ptq-w8a8.tflite --data digits")
+    command.add(app, benchmark, example="lowbit benchmark runs/digits-small_cnn/models/*.tflite --threads 1")
+    command.add(app, inspect, example="lowbit inspect runs/digits-small_cnn/models/ptq-w8a8.tflite")
+    command.add(
+        app,
+        parity,
+        example="lowbit parity models/keras-qat-w8a8.keras models/qat-w8a8.tflite --data digits",
+    )
+
+
+def evaluate(
+    session: Session,
+    file: Annotated[str, typer.Argument(help="A .tflite, .keras or .h5 file.", metavar="FILE", show_default=False)],
+    data: options.Data,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    threads: Annotated[
+        int | None, typer.Option(help="Interpreters at work; all cores if not given.", show_default=False)
+    ] = None,
+    preprocess: options.Preprocess = None,
+    image_size: options.ImageSize = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Measure a file's accuracy on a split of the data, with all cores."""
+    from lowbit import records
+    from lowbit.compare import evaluate as evaluate_file
+
+    path = options.existing(file, *MODEL_FILES)
+    options.at_least_one(threads=threads)
+    size = options.image_size(image_size)
+    found = evaluate_file(
+        path, data, split=split, threads=threads, preprocess=preprocess, image_size=size, seed=seed
+    )
+    low, high = found.ci95
+    session.result(
+        {"file": file, "data": data, **records.encode(found)},
+        f"accuracy {found.accuracy:.2%}, 95 %: {low:.1%} to {high:.1%} ({found.correct} of {found.total} {split} samples)",
+        f"{found.samples_per_second:,.0f} samples per second" + _threads(found.threads),
+    )
+
+
+def benchmark(
+    session: Session,
+    files: Annotated[
+        list[str], typer.Argument(help=".tflite, .keras or .h5 files.", metavar="FILE...", show_default=False)
+    ],
+    threads: options.Threads = 1,
+    runs: Annotated[
+        int | None, typer.Option(help="Timed runs; enough for a steady figure if not given.", show_default=False)
+    ] = None,
+) -> None:
+    """Measure each file's latency and peak memory, one sample at a time, in a clean process."""
+    from lowbit import records
+
+    options.at_least_one(threads=threads, runs=runs)
+    paths = [options.existing(file, *MODEL_FILES) for file in files]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("file")
+    for heading in ("median ms", "p10", "p90", "runs", "peak MB", "size MB"):
+        table.add_column(heading, justify="right")
+    rows = []
+    for path in paths:
+        session.detail(f"measuring {path}")
+        found = _measure(path, threads, runs)
+        latency, size = found.latency, path.stat().st_size
+        table.add_row(
+            str(path),
+            *(f"{value:.3f}" for value in (latency.median, latency.p10, latency.p90)),
+            str(latency.runs),
+            f"{found.peak_memory_bytes / 1e6:.1f}",
+            f"{size / 1e6:.3f}",
+        )
+        rows.append(
+            {
+                "file": str(path),
+                "latency_ms": records.encode(latency),
+                "peak_memory_bytes": found.peak_memory_bytes,
+                "size_bytes": size,
+            }
+        )
+    session.result({"files": rows}, table)
+
+
+def _measure(path: Any, threads: int, runs: int | None) -> Any:
+    if path.suffix.lower() in KERAS_FILES:
+        from lowbit.compare.keras_latency import measure_keras_file
+
+        return measure_keras_file(path, threads=threads, runs=runs)
+    from lowbit import runtime
+
+    return runtime.measure(path, threads=threads, runs=runs)
+
+
+def inspect(session: Session, file: TFLite) -> None:
+    """Show what a file holds: ops, arithmetic, dtypes, size, and what XNNPACK runs."""
+    from lowbit import records, runtime
+
+    path = options.existing(file, ".tflite")
+    runtime.check_file(path)
+    found = runtime.inspect(path)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("op")
+    for heading in ("count", "integer", "hybrid", "float"):
+        table.add_column(heading, justify="right")
+    for op in found.ops:
+        table.add_row(op.op, *(str(count) for count in (op.count, op.int_count, op.hybrid_count, op.float_count)))
+    share = found.delegated_reason if found.delegated_share is None else f"{found.delegated_share:.0%} of ops"
+    lines = [
+        f"{found.n_ops} ops, {found.float_ops} of them float; {found.parameters:,} parameters; {found.tensors} tensors",
+        f"weights {found.weights_dtype}, activations {found.activations_dtype}; run by XNNPACK: {share}",
+        f"{found.size_bytes:,} bytes, {found.compressed_bytes:,} zipped",
+        *(f"input {_endpoint(end)}" for end in found.inputs),
+        *(f"output {_endpoint(end)}" for end in found.outputs),
+    ]
+    session.result({"file": file, **records.encode(found)}, table, "", *lines)
+
+
+def _endpoint(end: Any) -> str:
+    scale = "" if end.scale is None else f" scale {end.scale:.6g} zero point {end.zero_point}"
+    return f"{end.name} {list(end.shape)} {end.dtype}{scale}"
+
+
+def _threads(threads: int | None) -> str:
+    return "" if threads is None else f" on {threads} thread{'s' if threads > 1 else ''}"
+
+
+def parity(
+    session: Session,
+    simulation: Annotated[str, typer.Argument(help="A saved simulation.", metavar="SIM.keras", show_default=False)],
+    file: TFLite,
+    data: options.Data,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
+    samples: Annotated[int, typer.Option(help="Samples to compare on.")] = 64,
+    least_equal: Annotated[
+        float, typer.Option(help="Share of equal codes that every tensor must reach, 0..1; else exit code 1.")
+    ] = 1.0,
+    preprocess: options.Preprocess = None,
+    image_size: options.ImageSize = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Compare a file with its simulation, code by code, at every tensor."""
+    path, simulated = options.existing(file, ".tflite"), options.existing(simulation, *KERAS_FILES)
+    options.at_least_one(samples=samples)
+    if not 0 <= least_equal <= 1:
+        raise InputError(
+            received=f"--least-equal {least_equal}", expected="a share from 0 to 1", mend="leave it out for 1"
+        )
+    from lowbit import records
+    from lowbit.cli import subject
+    from lowbit.export import parity as compare_codes
+
+    model = subject.open_simulation(simulated)
+    dataset = subject.data_for_file(simulated, model, data, preprocess=preprocess, image_size=image_size, seed=seed)
+    batches = subject.feed(subject.split_of(dataset, split).batches(32, limit=samples), model)
+    found = compare_codes(model, path, batches, samples=samples)
+    session.result(
+        {"simulation": simulation, "file": file, "data": data, "samples": samples, **records.encode(found)},
+        _parity_table(session, found),
+        *parity_lines(found),
+    )
+    if found.missing or found.worst_equal is None or found.worst_equal < least_equal:
+        session.exit_code = ROW_FAILED
+
+
+def parity_lines(found: Any) -> list[str]:
+    """A `ParityResult` in words."""
+    codes = sum(tensor.elements for tensor in found.per_tensor)
+    equal = sum(tensor.equal * tensor.elements for tensor in found.per_tensor)
+    lines = [f"{found.tensors} tensors, {codes:,} codes"]
+    if codes:
+        lines[0] += f": {equal / codes:.4%} equal; worst tensor {found.worst_tensor} {found.worst_equal:.4%}"
+    if found.top1_agreement is not None:
+        lines.append(f"same top-1 answer for {found.top1_agreement:.2%} of samples")
+    return lines + [f"no counterpart in the simulation: {name}" for name in found.missing]
+
+
+def _parity_table(session: Session, found: Any) -> Table:
+    """The tensors that are not all equal; every tensor with -v."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("tensor", "op"):
+        table.add_column(heading)
+    for heading in ("equal", "within one", "codes in use"):
+        table.add_column(heading, justify="right")
+    for tensor in found.per_tensor:
+        if session.verbose or tensor.equal < 1:
+            shares = (f"{tensor.equal:.4%}", f"{tensor.within_one:.4%}")
+            table.add_row(tensor.name, tensor.op, *shares, str(tensor.distinct_codes))
+    return table

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that several commands share, and how their words are read."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lowbit.errors import InputError
+
+DATA_HELP = "digits, a folder of images, a .npz file, package.module:function, or a tfds name."
+MODEL_HELP = "A .keras or .h5 file, package.module:function, or a zoo name such as small_cnn or mobilenet_v2."
+
+Model = Annotated[str, typer.Argument(help=MODEL_HELP, metavar="MODEL", show_default=False)]
+Data = Annotated[str, typer.Option("--data", help=DATA_HELP, metavar="DATA", show_default=False)]
+MaybeData = Annotated[str | None, typer.Option("--data", help=DATA_HELP, metavar="DATA", show_default=False)]
+ModelArgs = Annotated[
+    list[str] | None,
+    typer.Option("--model-arg", help="A setting of a zoo model, such as alpha=0.35; repeatable.", metavar="K=V"),
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(help="Side of images in pixels, or height x width as 96x128.", metavar="N", show_default=False),
+]
+Preprocess = Annotated[
+    str | None,
+    typer.Option(
+        help="-1..1, 0..1, 0..255, imagenet, none or module:function, for a model without a card.",
+        metavar="P",
+        show_default=False,
+    ),
+]
+CalibrationSamples = Annotated[int, typer.Option(help="Training samples that set the ranges of activations.")]
+Seed = Annotated[int, typer.Option(help="Seed of splits, weights and shuffling.")]
+Io = Annotated[str, typer.Option(help="Type of inputs and outputs: float32 or int8.")]
+Threads = Annotated[int, typer.Option(help="Threads for measuring latency.")]
+
+
+def image_size(word: str | None) -> tuple[int, int] | None:
+    """(height, width) in pixels of `128` or `96x128`; raises InputError for any other word.
+
+    >>> image_size("96x128")
+    (96, 128)
+    """
+    if word is None:
+        return None
+    sides = word.lower().split("x")
+    if not 1 <= len(sides) <= 2 or not all(side.isascii() and side.isdigit() and int(side) >= 2 for side in sides):
+        raise InputError(
+            received=f"--image-size {word}",
+            expected="a side of at least 2 pixels, or 96x128",
+            mend="pass --image-size 128",
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def model_args(words: Sequence[str] | None) -> dict[str, str]:
+    """`["alpha=0.35"]` -> `{"alpha": "0.35"}`; raises InputError for a word without `=`."""
+    pairs = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise InputError(received=f"--model-arg {word}", expected="NAME=VALUE", mend="pass --model-arg alpha=0.35")
+        pairs[name] = value
+    return pairs
+
+
+def output(word: str, *suffixes: str) -> Path:
+    """A place for a file to be written; raises InputError, before any work, when it cannot be one."""
+    path = Path(word)
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise InputError(
+            received=f"output {word}", expected=f"a name ending in {' or '.join(suffixes)}", mend=f"add {suffixes[0]}"
+        )
+    folder = next(place for place in (path.absolute().parent, *path.absolute().parents) if place.exists())
+    usable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    if path.is_dir() or not usable:
+        raise InputError(
+            received=f"output {word}, {'a folder' if path.is_dir() else f'where {folder} cannot be written to'}",
+            expected="a file in a folder that can be written",
+            mend="choose another output path",
+        )
+    return path
+
+
+def existing(word: str, *suffixes: str) -> Path:
+    """A file to be read; raises InputError when it is not there or ends otherwise."""
+    path = Path(word)
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise InputError(
+            received=f"file {word}", expected=f"a file ending in {' or '.join(suffixes)}", mend="check the file name"
+        )
+    if not path.is_file():
+        raise InputError(received=f"{word}, which is no file", expected="an existing file", mend="check the path")
+    return path
+
+
+def at_least_one(**numbers: int | None) -> None:
+    """Raises InputError for the first number under 1."""
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            option = name.replace("_", "-")
+            raise InputError(received=f"--{option} {number}", expected="1 or more", mend=f"pass another --{option}")

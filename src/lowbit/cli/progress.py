@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Progress of jobs and trainings, drawn on stderr: bars on a terminal, one line for each finished step elsewhere."""
+
+from types import TracebackType
+from typing import Any
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from lowbit.cli.session import Session
+
+
+class ShownProgress:
+    """Context that is fed with events: `on_job` for those of a run, `on_training` for those of a training."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._draws = session.err.is_terminal and not session.quiet
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[remark]}"),
+            console=session.err,
+            transient=True,
+            disable=not self._draws,
+        )
+        self._jobs: TaskID | None = None
+        self._training: TaskID | None = None
+
+    def __enter__(self) -> "ShownProgress":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def on_job(self, event: Any) -> None:
+        """A `lowbit.engines.JobEvent`."""
+        if event.kind == "progress":
+            if hasattr(event.detail, "epochs"):
+                self.on_training(event.detail, name=event.job)
+            return
+        self._end_training()
+        if self._jobs is None:
+            self._jobs = self._bars.add_task("jobs", total=event.total, remark="")
+        done = event.index - (event.kind == "started")
+        remark = event.job if event.kind == "started" else ""
+        self._bars.update(self._jobs, total=event.total, completed=done, remark=remark)
+        if event.kind == "finished":
+            self._tell(event)
+
+    def _tell(self, event: Any) -> None:
+        result = event.result
+        if result.status == "failed":
+            self._session.note(f"[{event.index}/{event.total}] {event.job} failed: {result.reason}")
+        elif self._session.verbose or not self._draws:
+            remark = "" if result.ok else f" {result.status}: {result.reason}"
+            self._session.note(f"[{event.index}/{event.total}] {event.job} {result.seconds:.1f} s{remark}")
+
+    def on_training(self, event: Any, name: str = "training") -> None:
+        """A `lowbit.training.TrainingEvent`: loss and accuracy so far, and the time left if no epoch is saved."""
+        if self._training is None:
+            self._training = self._bars.add_task(name, total=event.epochs * event.steps, remark="")
+        steps = (event.epoch - 1) * event.steps + event.step
+        figures = " ".join(f"{key} {value:.3f}" for key, value in event.logs.items())
+        remark = f"epoch {event.epoch}/{event.epochs} {figures}"
+        self._bars.update(self._training, total=event.epochs * event.steps, completed=steps, remark=remark)
+        if event.kind == "epoch_end" and (self._session.verbose or not self._draws):
+            self._session.note(f"{name}: {remark}")
+
+    def _end_training(self) -> None:
+        if self._training is not None:
+            self._bars.remove_task(self._training)
+            self._training = None

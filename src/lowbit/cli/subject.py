@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command's model and data, brought together. Loads keras: imported inside the commands that need it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lowbit import __version__, records
+from lowbit.card import Card, CardEndpoint, read_card, write_card
+from lowbit.cli import options
+from lowbit.compare import Settings
+from lowbit.compare.jobs.opening import feed
+from lowbit.compare.subject import data_arguments, data_arguments_of_file, is_from_file
+from lowbit.data import Dataset, Split, load_dataset
+from lowbit.errors import InputError
+from lowbit.results import ParityResult
+from lowbit.runtime import FileSummary, inspect
+from lowbit.simulation import Simulation
+from lowbit.zoo import LoadedModel, load_file, load_model
+from lowbit.zoo.checks import check_class_count, check_classes, check_inputs
+
+__all__ = [
+    "Subject",
+    "counts",
+    "data_for_file",
+    "feed",
+    "labelled",
+    "made_by",
+    "open_simulation",
+    "open_subject",
+    "split_of",
+    "write_tflite_card",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A float model and, where given, the data that it takes; `told` is the card beside the model's file."""
+
+    loaded: LoadedModel
+    dataset: Dataset | None
+    told: Card | None
+
+    @property
+    def model(self) -> Any:
+        return self.loaded.model
+
+    @property
+    def data(self) -> Dataset:
+        """The data of a command that cannot do without; ValueError when there is none."""
+        if self.dataset is None:
+            raise ValueError(f"no data for {self.loaded.name!r}, though the command asks for it")
+        return self.dataset
+
+
+def open_subject(
+    model: str,
+    data: str | None,
+    *,
+    model_arg: Sequence[str] | None,
+    preprocess: str | None,
+    image_size: str | None,
+    seed: int,
+) -> Subject:
+    """Load a float model and its data.
+
+    Raises InputError when they do not belong together or cannot be used, and for a model that is a simulation.
+    """
+    settings = Settings(
+        dataset=data or "none",
+        model=model,
+        preprocess=preprocess,
+        image_size=options.image_size(image_size),
+        seed=seed,
+        model_args=options.model_args(model_arg),
+    )
+    from_file = is_from_file(model)
+    dataset = None if data is None or from_file else load_dataset(**data_arguments(settings))
+    loaded = load_model(
+        model,
+        inputs=None if dataset is None else dataset.inputs,
+        classes=None if dataset is None else dataset.classes,
+        model_args=settings.model_args,
+        seed=seed,
+    )
+    if isinstance(loaded.model, Simulation):
+        raise InputError(
+            received=f"{model}, which is a simulation already",
+            expected="a float model",
+            mend="to write the simulation as a file: lowbit export",
+        )
+    if data is not None and from_file:
+        dataset = load_dataset(**data_arguments_of_file(settings, {"inputs": _shapes(loaded.model)}))
+        _check(loaded.model, loaded.class_names, dataset, model)
+    return Subject(loaded=loaded, dataset=dataset, told=read_card(model) if from_file else None)
+
+
+def open_simulation(path: Path) -> Simulation:
+    """A saved simulation; raises InputError for a float model, FileFormatError for a file that is none."""
+    model = load_file(path)
+    if not isinstance(model, Simulation):
+        raise InputError(
+            received=f"{path}, a float model",
+            expected="a simulation",
+            mend="make one with lowbit qat, or write the float model with lowbit quantize",
+        )
+    model.require_calibrated()
+    return model
+
+
+def data_for_file(
+    path: Path, model: Any, data: str, *, preprocess: str | None, image_size: str | None, seed: int
+) -> Dataset:
+    """The data as the Keras model in `path` takes it, by its card or by options; raises InputError if it does not."""
+    size = options.image_size(image_size)
+    settings = Settings(dataset=data, model=str(path), preprocess=preprocess, image_size=size, seed=seed)
+    dataset = load_dataset(**data_arguments_of_file(settings, {"inputs": _shapes(model)}))
+    card = read_card(path)
+    _check(model, None if card is None else card.class_names, dataset, str(path))
+    return dataset
+
+
+def _shapes(model: Any) -> dict[str, list[int | None]]:
+    return {tensor.name: list(tensor.shape[1:]) for tensor in model.inputs}
+
+
+def _check(model: Any, class_names: Sequence[str] | None, dataset: Dataset, source: str) -> None:
+    check_inputs(model, dataset.inputs, source)
+    if dataset.classes is not None:
+        check_class_count(model, dataset.classes)
+    check_classes(model, class_names, dataset.class_names)
+
+
+def split_of(dataset: Dataset, name: str | None = None) -> Split:
+    """The split of that name; without a name validation, or what training data there is."""
+    if name is not None:
+        return dataset.split(name)
+    return dataset.split("train" if dataset.validation is None else "validation")
+
+
+def labelled(dataset: Dataset, name: str) -> Split:
+    """A split to train on; raises InputError when its samples have no labels."""
+    split = dataset.split(name)
+    if split.labels is None:
+        raise InputError(
+            received=f"data {dataset.name!r} without labels",
+            expected="labelled samples to train on",
+            mend="put the images into folders named after their classes",
+        )
+    return split
+
+
+def counts(dataset: Dataset) -> str:
+    """Sample counts of each split, in words."""
+    return f"{dataset.name}: " + ", ".join(f"{count:,} {name}" for name, count in dataset.counts.items())
+
+
+def made_by(command: str, **settings: Any) -> dict[str, Any]:
+    """How a file was made, for its card."""
+    return {"command": f"lowbit {command}", "lowbit": __version__, **settings}
+
+
+def write_tflite_card(
+    path: Path,
+    *,
+    recipe: str,
+    preprocessing: Mapping[str, Any],
+    class_names: Sequence[str] | None,
+    parity: ParityResult | None,
+    made: Mapping[str, Any],
+) -> FileSummary:
+    """Look into a written `.tflite` and put its card beside it; returns what is inside."""
+    inside = inspect(path)
+    measured = None if parity is None else {**records.encode(parity), "per_tensor": []}
+    ends = [
+        tuple(
+            CardEndpoint(
+                name=end.name, shape=tuple(end.shape[1:]), dtype=end.dtype, scale=end.scale, zero_point=end.zero_point
+            )
+            for end in side
+        )
+        for side in (inside.inputs, inside.outputs)
+    ]
+    write_card(
+        path,
+        Card(
+            recipe=recipe,
+            inputs=ends[0],
+            outputs=ends[1],
+            preprocessing=preprocessing,
+            class_names=None if class_names is None else tuple(class_names),
+            made_by={**made, "parity": measured},
+        ),
+    )
+    return inside

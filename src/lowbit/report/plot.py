@@ -24,7 +24,7 @@ class Family:
 
 
 FLOAT = Family("float", "#000000", "o")
-WEIGHTS_ONLY = Family("integer weights only", "#009E73", "D")
+WEIGHTS_ONLY = Family("integer weights, float activations", "#009E73", "D")
 PTQ = Family("post-training quantization", "#0072B2", "s")
 QAT = Family("quantization-aware training", "#D55E00", "^")
 FAMILIES = (FLOAT, WEIGHTS_ONLY, PTQ, QAT)
@@ -124,7 +124,8 @@ def family(row: Row) -> Family:
     """The family of a row, from its name and the types of its numbers."""
     if "qat" in row.recipe:
         return QAT
-    if (row.activations or "").startswith("int"):
+    activations = row.activations or ""
+    if activations.startswith("int") and "dynamic" not in activations:  # dynamic range: float between the ops
         return PTQ
     return WEIGHTS_ONLY if (row.weights or "").startswith("int") else FLOAT
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from lowbit import records
+from lowbit.data.functions import resolve
 from lowbit.errors import FileFormatError, InputError
 from lowbit.results import LatencyResult
 from lowbit.runtime import Measured
@@ -33,9 +34,9 @@ def measure_keras_file(
     threads: int = 1,
     runs: int | None = None,
     warmup: int | None = None,
-    module: str | None = None,
+    function: str | None = None,
 ) -> Measured:
-    """Measure a saved model in a fresh process; `module` is imported there first, for custom layers.
+    """Measure a saved model in a fresh process; the module of `function` is imported there first, for custom layers.
 
     Raises FileFormatError when that process cannot run the model, InputError for numbers below 1.
     """
@@ -45,7 +46,7 @@ def measure_keras_file(
         raise InputError(received=given, expected="numbers of 1 or more", mend="leave them out for the defaults")
     command = [sys.executable, "-m", "lowbit.compare.keras_latency", os.fspath(path)]
     command += [text for name, value in given.items() for text in (f"--{name}", str(value))]
-    command += [] if module is None else ["--module", module]
+    command += [] if function is None else ["--function", function]
     root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH")
     environment = {
@@ -71,13 +72,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int)
     parser.add_argument("--warmup", type=int)
-    parser.add_argument("--module")
+    parser.add_argument("--function")
     asked = parser.parse_args()
     import keras  # here, not above: the process that starts this one need not load a backend
 
     importlib.import_module("lowbit.simulation")  # registers the layers of saved simulations
-    if asked.module:
-        importlib.import_module(asked.module)
+    if asked.function:
+        resolve(asked.function)
     generator = np.random.default_rng(0)
     keras.ops.convert_to_numpy(keras.ops.zeros(()))  # the backend counts as imported once it has computed something
     watch = MemoryWatch()

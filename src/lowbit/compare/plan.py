@@ -33,7 +33,7 @@ class Subject:
 
     opening  the job that opens the model; all others come after it
     data     arguments of `load_dataset`; a place, as `manifest` identifies the contents
-    module   to import before a model is loaded, for custom layers; None for zoo models and files
+    function the user's function that built the model, None for zoo models and files
     """
 
     info: Mapping[str, Any]
@@ -41,11 +41,11 @@ class Subject:
     manifest: str
     opening: Job
     lowbit: str
-    module: str | None = None
+    function: str | None = None
 
     @property
     def places(self) -> dict[str, Any]:
-        return {"data": dict(self.data), "module": self.module}
+        return {"data": dict(self.data), "function": self.function}
 
 
 @dataclass(kw_only=True)
@@ -233,7 +233,7 @@ def _h5(recipe: Recipe, subject: Subject) -> Job:
         function=f"{JOBS}.modelling:write_h5",
         needs=(producer(recipe),),
         arguments={"source": _source(recipe), "output": output},
-        places={"module": subject.module},
+        places={"function": subject.function},
         outputs=with_card(output),
     )
 
@@ -265,7 +265,7 @@ def _measuring(recipe: Recipe, settings: Settings, subject: Subject) -> Job:
             "output": measured_path(recipe),
             "threads": settings.threads,
         },
-        places={"module": subject.module} if keras else {},
+        places={"function": subject.function} if keras else {},
         outputs=(measured_path(recipe),),
     )
 

@@ -19,10 +19,10 @@ from lowbit.compare.subject import (
     data_arguments,
     data_arguments_of_file,
     fit_job,
+    function_of,
     is_from_file,
     labelled,
     model_job,
-    module_of,
 )
 from lowbit.data import Dataset
 from lowbit.engines import Job, JobEvent, JobResult
@@ -152,11 +152,11 @@ class _Run:
             dataset = labelled(data)
         else:
             data = data_arguments(settings)
-        module = module_of(settings)
-        self._jobs([opening, fit_job(info, dataset, module)])
+        function = function_of(settings)
+        self._jobs([opening, fit_job(info, dataset, function)])
         manifest = dataset.manifest()
         return dataset, Subject(
-            info=info, data=data, manifest=manifest, opening=opening, lowbit=__version__, module=module
+            info=info, data=data, manifest=manifest, opening=opening, lowbit=__version__, function=function
         )
 
     def _jobs(self, jobs: Sequence[Job], **more_circumstances: str) -> dict[str, JobResult]:

@@ -111,7 +111,7 @@ def model_job(settings: Settings, dataset: Dataset | None) -> Job:
     )
 
 
-def fit_job(info: Mapping[str, Any], dataset: Dataset, module: str | None) -> Job:
+def fit_job(info: Mapping[str, Any], dataset: Dataset, function: str | None) -> Job:
     """The job that checks whether data and model belong together."""
     return Job(
         name="check",
@@ -123,15 +123,15 @@ def fit_job(info: Mapping[str, Any], dataset: Dataset, module: str | None) -> Jo
             "class_names_of_data": None if dataset.class_names is None else list(dataset.class_names),
             "name": info["name"],
         },
-        places={"module": module},
+        places={"function": function},
         needs=("model",),
         essential=True,
     )
 
 
-def module_of(settings: Settings) -> str | None:
-    """The module that a model function lives in, which registers its custom layers; None for zoo models and files."""
-    return settings.model.partition(":")[0] if is_function_word(settings.model) else None
+def function_of(settings: Settings) -> str | None:
+    """The user's function that builds the model, None for zoo models and files."""
+    return settings.model if is_function_word(settings.model) else None
 
 
 def _identity(settings: Settings) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from lowbit.training import predict as predict_keras
 
 
 def evaluate_keras(
-    context: JobContext, *, source: str, output: str, manifest: str, data: Mapping[str, Any], module: str | None
+    context: JobContext, *, source: str, output: str, manifest: str, data: Mapping[str, Any], function: str | None
 ) -> dict[str, Any]:
     """Predict with Keras; simulations predict in the integers of their file."""
     start(0)
-    model = open_model(context.input(source), module)
+    model = open_model(context.input(source), function)
     return _evaluate(context, output, data, lambda batches: predict_keras(model, feed(batches, model)))
 
 

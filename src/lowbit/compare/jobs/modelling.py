@@ -67,10 +67,10 @@ def check_fit(
     class_names_of_model: Sequence[str] | None,
     class_names_of_data: Sequence[str] | None,
     name: str,
-    module: str | None,
+    function: str | None,
 ) -> None:
     """Whether the data is what the model was made for; raises InputError when it is not."""
-    model = open_model(context.input(INITIAL), module)
+    model = open_model(context.input(INITIAL), function)
     check_inputs(model, {name: tuple(shape) for name, shape in inputs.items()}, name)
     check_class_count(model, classes)
     check_classes(model, class_names_of_model, class_names_of_data)
@@ -89,14 +89,14 @@ def train_stage(
     manifest: str,
     made_by: Mapping[str, Any],
     data: Mapping[str, Any],
-    module: str | None,
+    function: str | None,
 ) -> dict[str, Any]:
     """Train one stage and save its model; without settings the float model was trained elsewhere and is kept as is."""
     training = Training(**settings) if settings else None
     seed = training.seed if training else 0
     start(seed)
     dataset = open_data(data)
-    model = open_model(context.input(source), module)
+    model = open_model(context.input(source), function)
     value: dict[str, Any] = {}
     if training is not None:
         if loss is not None:
@@ -127,11 +127,11 @@ def refuse_scratch(context: JobContext, *, model: str) -> None:
     )
 
 
-def write_h5(context: JobContext, *, source: str, output: str, module: str | None) -> None:
+def write_h5(context: JobContext, *, source: str, output: str, function: str | None) -> None:
     """The same model in the older format, with a card of its own."""
     start(0)
     path = context.output(output)
-    save_model(open_model(context.input(source), module), path)
+    save_model(open_model(context.input(source), function), path)
     card = read_card(context.input(source))
     context.output(f"{output}.json")
     if card is not None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every job opens first: a model from the file that an earlier job wrote, fed by its own input names."""
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import keras
 import lowbit.simulation  # noqa: F401  registers the layers of saved simulations
 from lowbit.card import Card, CardEndpoint, write_card
 from lowbit.data import Dataset, rename_inputs
+from lowbit.data.functions import resolve
 
 
 def start(seed: int) -> None:
@@ -22,10 +22,10 @@ def start(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def open_model(path: Path, module: str | None = None) -> keras.Model:
-    """A model or simulation from its file; `module` is imported before, for custom layers it registers."""
-    if module is not None:
-        importlib.import_module(module)
+def open_model(path: Path, function: str | None = None) -> keras.Model:
+    """A model or simulation from its file. `function` is the user's, whose module registers its custom layers."""
+    if function is not None:
+        resolve(function)
     return keras.saving.load_model(path, compile=False)
 
 

@@ -26,13 +26,13 @@ def write_file(
     manifest: str,
     made_by: Mapping[str, Any],
     data: Mapping[str, Any],
-    module: str | None,
+    function: str | None,
 ) -> dict[str, Any]:
     """Write the file and look into it; parity is measured on validation images, which no training step saw."""
     start(seed)
     dataset = open_data(data)
     chosen = recipes.get(recipe)
-    model = open_model(context.input(source), module)
+    model = open_model(context.input(source), function)
     path = context.output(row_file(recipe, chosen.kind))
     calibration = dataset.calibration(calibration_samples, seed)
     request = Request(

@@ -46,7 +46,8 @@ def train(
 ) -> tuple[keras.Model, History]:
     """The model of a stage and the history of its training; `model`, the one to start from, is never changed.
 
-    Stage "float" trains the layers that are trainable in `model`; all other stages train every layer.
+    Stage "float" trains the layers that are trainable in `model`, as the guide does; all other stages train every layer
+    and end with averaged weights.
     Raises InputError for an unknown stage, and what `lowbit.training.fit` raises.
     """
     if stage not in STAGES:
@@ -59,6 +60,7 @@ def train(
     if stage == "float":
         return start, fit(start, batches.train, batches.validation, **options)
     unfreeze(start)
+    options["average_weights"] = True
     if stage == "finetuned":
         return start, fit(start, batches.train, batches.validation, **options)
     spec = stage.removeprefix("qat-").removeprefix("scratch-")

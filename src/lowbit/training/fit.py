@@ -5,6 +5,7 @@ import math
 import operator
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 
 from lowbit.errors import InputError
+from lowbit.training.averaging import WeightAverage
 from lowbit.training.batch_norm import BatchNorm, Reestimation, set_batch_norm
 from lowbit.training.events import History, Reporter, TrainingEvent
 from lowbit.training.feed import batch_size, labelled
@@ -31,6 +33,7 @@ def fit(
     learning_rate: float,
     patience: int = 2,
     batch_norm: BatchNorm = "train",
+    average_weights: bool = False,
     seed: int = 0,
     loss: Loss | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -56,6 +59,8 @@ def fit(
         patience: epochs without a lower validation loss before training stops.
         batch_norm: "train"; "freeze" keeps statistics and weights of every batch norm, for fine-tuning; "reestimate"
             trains and, after each epoch and before validation, measures statistics again for the weights as they are.
+        average_weights: validate, stop by and end with the moving average of the weights instead of the weights of
+            single steps (see `averaging`); for fine-tuning.
         loss: of (integer labels, outputs); else the model's compiled loss, else inferred (`infer_loss`).
         callbacks: Keras callbacks, for schedules. Progress bars are the caller's, drawn from `on_event`.
 
@@ -76,18 +81,18 @@ def fit(
             loss=chosen_loss,
             learning_rate=learning_rate,
             reestimation=Reestimation(model) if batch_norm == "reestimate" else None,
+            average=WeightAverage(model.trainable_variables, operator.length_hint(train)) if average_weights else None,
+            stopping=EarlyStopping(model, patience),
             reporter=Reporter(on_event, epochs, operator.length_hint(train)),
             callbacks=keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, verbose=0),
         )
-        stopping = EarlyStopping(model, patience)
         run.callbacks.on_train_begin()
         for epoch in range(1, epochs + 1):
-            logs = run.epoch(epoch)
-            if stopping.update(epoch, logs.get("val_loss")) or model.stop_training:
+            if run.epoch(epoch) or model.stop_training:
                 break
-        stopping.restore()
+        run.finish()
         run.callbacks.on_train_end(run.history[-1])
-    return History.of(run.history, stopping.best_epoch, time.perf_counter() - started_s)
+    return History.of(run.history, run.stopping.best_epoch, time.perf_counter() - started_s)
 
 
 @dataclass(kw_only=True)
@@ -100,23 +105,33 @@ class _Run:
     loss: Loss
     learning_rate: float
     reestimation: Reestimation | None
+    average: WeightAverage | None
+    stopping: EarlyStopping
     reporter: Reporter
     callbacks: keras.callbacks.CallbackList
     history: list[dict[str, float]] = field(default_factory=list)
 
-    def epoch(self, epoch: int) -> dict[str, float]:
-        """Train on every batch, then validate; the logs of the epoch."""
+    def epoch(self, epoch: int) -> bool:
+        """Train on every batch, then validate; whether training should stop."""
         self.reporter.epoch_start(epoch)
         self.callbacks.on_epoch_begin(epoch - 1)
         logs = self._train(epoch)
-        if self.reestimation is not None:
-            self.reestimation.run(self.train, _REESTIMATION_BATCHES)
-        if self.validation is not None:
-            logs |= self._validate(epoch)
+        with self.average.in_model() if self.average is not None else nullcontext():
+            if self.reestimation is not None:
+                self.reestimation.run(self.train, _REESTIMATION_BATCHES)
+            if self.validation is not None:
+                logs |= self._validate(epoch)
+            stop = self.stopping.update(epoch, logs.get("val_loss"))
         self.history.append(logs)
         self.callbacks.on_epoch_end(epoch - 1, logs)
         self.reporter.epoch_end(epoch, logs)
-        return logs
+        return stop
+
+    def finish(self) -> None:
+        """Leave the best epoch's weights in the model; without validation, those at the end."""
+        if self.average is not None:
+            self.average.keep()
+        self.stopping.restore()
 
     def _train(self, epoch: int) -> dict[str, float]:
         means = _Means()
@@ -125,6 +140,8 @@ class _Run:
             logs = self.model.train_on_batch(inputs, labels, return_dict=True)
             self._check_finite(float(logs["loss"]), f"epoch {epoch}, batch {step}")
             means.add(logs, batch_size(inputs))
+            if self.average is not None:
+                self.average.update()
             self.callbacks.on_train_batch_end(step - 1, logs)
             self.reporter.batch(epoch, step, means.values)
         if means.samples == 0:

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The moving average of weights along a training (Polyak and Juditsky 1992, doi:10.1137/0330046).
+
+Fine-tuning with a constant learning rate leaves the weights jittering around a good point: on DeepWeeds the validation
+loss of single epochs jumps by a tenth and early stopping ends at the first jump. The average does not jump.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+_SHORTEST_WINDOW, _LONGEST_WINDOW = 10, 100
+
+
+class WeightAverage:
+    """Averages `variables` over a window of about one epoch, at least 10 and at most 100 steps.
+
+    >>> average = WeightAverage(model.trainable_variables, steps=96)    # doctest: +SKIP
+    """
+
+    def __init__(self, variables: Sequence[Any], steps: int) -> None:
+        self._variables = list(variables)
+        self._momentum = np.float32(1 - 1 / min(max(steps, _SHORTEST_WINDOW), _LONGEST_WINDOW))
+        self._average = self._values()
+
+    def update(self) -> None:
+        """Take in the weights after one more training step."""
+        for average, value in zip(self._average, self._values(), strict=True):
+            average *= self._momentum
+            average += (1 - self._momentum) * value
+
+    @contextmanager
+    def in_model(self) -> Iterator[None]:
+        """Within the block the variables hold their average; afterwards they train on from where they were."""
+        training = self._values()
+        self._assign(self._average)
+        try:
+            yield
+        finally:
+            self._assign(training)
+
+    def keep(self) -> None:
+        """Leave the average in the variables."""
+        self._assign(self._average)
+
+    def _values(self) -> list[np.ndarray]:
+        return [np.array(ops.convert_to_numpy(variable)) for variable in self._variables]
+
+    def _assign(self, values: Sequence[np.ndarray]) -> None:
+        for variable, value in zip(self._variables, values, strict=True):
+            variable.assign(value)

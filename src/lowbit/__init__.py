@@ -14,12 +14,14 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from lowbit._registration import register_with_keras
+
 if TYPE_CHECKING:
-    from lowbit.compare import benchmark as benchmark
-    from lowbit.compare import compare as compare
-    from lowbit.compare import evaluate as evaluate
+    from lowbit.compare.evaluate import benchmark as benchmark
+    from lowbit.compare.evaluate import evaluate as evaluate
+    from lowbit.compare.run import compare as compare
     from lowbit.data import load_dataset as load_dataset
-    from lowbit.export import export as export
+    from lowbit.export.write import export as export
     from lowbit.simulation import calibrate as calibrate
     from lowbit.simulation import quantize_model as quantize_model
     from lowbit.simulation import strip as strip
@@ -62,3 +64,4 @@ class _FrontDoor(ModuleType):
 
 
 sys.modules[__name__].__class__ = _FrontDoor
+register_with_keras()

@@ -75,8 +75,9 @@ def compare(
     with ShownProgress(session) as progress:
         comparison = run_comparison(
             dataset, model, recipes=recipes, out=out, epochs=epochs, qat_epochs=qat_epochs, batch_size=batch_size,
-            lr=lr, qat_lr=qat_lr, patience=patience, freeze=freeze, calibration_samples=calibration_samples, max_drop=max_drop,
-            threads=threads, seed=seed, image_size=options.image_size(image_size), preprocess=preprocess,
+            lr=lr, qat_lr=qat_lr, patience=patience, freeze=freeze, calibration_samples=calibration_samples,
+            max_drop=max_drop, threads=threads, seed=seed, preprocess=preprocess,
+            image_size=options.image_size(image_size),
             model_args=options.model_args(model_arg), engine=engine, fresh=fresh, on_event=progress.on_job,
         )  # fmt: skip
     for name, reason in comparison.problems.items():

@@ -181,7 +181,7 @@ def export(
     source, path = options.existing(simulation, ".keras", ".h5"), options.output(out, ".tflite")
     if io not in ("float32", "int8"):
         raise InputError(received=f"--io {io}", expected="float32 or int8", mend="leave --io out for float32")
-        from lowbit.card import read_card
+    from lowbit.card import read_card
     from lowbit.cli import subject
     from lowbit.export import export as export_simulation
 

@@ -53,7 +53,8 @@ def evaluate(
     low, high = found.ci95
     session.result(
         {"file": file, "data": data, **records.encode(found)},
-        f"accuracy {found.accuracy:.2%}, 95 %: {low:.1%} to {high:.1%} ({found.correct} of {found.total} {split} samples)",
+        f"accuracy {found.accuracy:.2%}, 95 % interval {low:.1%} to {high:.1%}",
+        f"{found.correct} of {found.total} {split} samples",
         f"{found.samples_per_second:,.0f} samples per second" + _threads(found.threads),
     )
 

@@ -7,7 +7,6 @@ own import, through the import system's finder protocol (PEP 451).
 """
 
 import importlib
-import importlib.abc
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -33,7 +32,7 @@ def _is_importing(module: ModuleType | None) -> bool:
     return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
 
-class _AfterKeras(importlib.abc.MetaPathFinder):
+class _AfterKeras:
     """Finds nothing itself; adds one step to the end of keras's own import."""
 
     def __init__(self) -> None:

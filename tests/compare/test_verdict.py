@@ -78,3 +78,10 @@ def test_too_few_images_are_said() -> None:
     assert verdict.best["size"] == "a" and verdict.undecided == ("a", "b")
     assert "not decided with 180 images" in verdict.lines[0]
     assert verdict.lines[2] == "Not decided with 180 images, so the measured drop decided: a, b."
+
+
+def test_a_sure_gain_is_called_a_gain() -> None:
+    verdict, _ = decide([candidate("better", gained=100)], 1.0)
+    assert (
+        "better, 100 bytes (+5.0 points on validation, a gain of at least 4.3 with 95 % confidence)" in verdict.lines[0]
+    )

@@ -92,6 +92,7 @@ def _sentence(criterion: str, choice: Judgement | None, max_drop: float) -> str:
     figure = f"{choice.candidate.size_bytes:,} bytes"
     if criterion == "latency" and choice.candidate.latency_ms is not None:
         figure = f"{choice.candidate.latency_ms.median:.3g} ms"
-    change = f"{0.0 - choice.drop:+.1f} points on validation, a drop of at most {choice.upper:.1f} with 95 % confidence"
+    sure = f"a drop of at most {choice.upper:.1f}" if choice.upper > 0 else f"a gain of at least {-choice.upper:.1f}"
+    change = f"{0.0 - choice.drop:+.1f} points on validation, {sure} with 95 % confidence"
     mark = "" if choice.decided else f"; not decided with {choice.candidate.total} images"
     return f"{word} {limit}: {choice.recipe}, {figure} ({change}{mark})."

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each command does its work, and says it in words and in JSON."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lowbit.cli.app import app
+from lowbit.compare import Settings
+
+COMMANDS = ("compare", "report", "quantize", "qat", "export", "evaluate", "benchmark", "inspect", "parity", "recipes")
+
+
+def test_help_names_every_command_and_how_to_begin(lowbit) -> None:
+    answer = lowbit("--help")
+    assert answer.code == 0 and all(name in answer.out for name in COMMANDS)
+    assert "lowbit compare" in answer.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_shows_an_example_and_the_common_options(lowbit, name: str) -> None:
+    answer = lowbit(name, "--help")
+    assert answer.code == 0 and f"Example:  lowbit {name}" in answer.out
+    assert all(option in answer.out for option in ("--json", "--verbose", "--quiet", "--debug"))
+
+
+def test_compare_has_the_defaults_of_its_settings() -> None:
+    from typer.main import get_command
+
+    defaults = {parameter.name: parameter.default for parameter in get_command(app).commands["compare"].params}
+    settings = vars(Settings())
+    shared = {name for name in settings if name not in ("model_args",)}
+    assert shared <= set(defaults)
+    assert {name: defaults[name] for name in shared} == {name: settings[name] for name in shared}
+
+
+def test_version(lowbit) -> None:
+    import lowbit as package
+
+    assert lowbit("--version").out == f"lowbit {package.__version__}\n"
+
+
+def test_recipes_lists_every_recipe(lowbit) -> None:
+    from lowbit import recipes
+
+    answer = lowbit("recipes", "--json")
+    assert [entry["recipe"] for entry in answer.json["recipes"]] == list(recipes.names())
+    assert len(answer.json["sets"]["default"]) == 17 and len(answer.json["sets"]["guide"]) == 9
+    assert "ptq-w8a8" in lowbit("recipes").out
+
+
+@pytest.mark.parametrize("io, dtype", [("float32", "float32"), ("int8", "int8")])
+def test_quantize_writes_a_file_equal_to_its_simulation(lowbit, digits_keras, io: str, dtype: str) -> None:
+    answer = lowbit("quantize", digits_keras, "-o", "q.tflite", "--data", "digits", "--io", io, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.written == {"q.tflite", "q.tflite.json"}
+    assert answer.json["parity"]["worst_equal"] == 1.0 and answer.json["float_ops"] == 0
+    card = json.loads(Path("q.tflite.json").read_text())
+    assert card["recipe"] == "ptq-w8a8" and card["preprocessing"]["preprocess"] == "0..1"
+    assert card["inputs"][0]["dtype"] == dtype and (card["inputs"][0]["scale"] is None) == (io == "float32")
+    assert len(card["class_names"]) == 10 and card["sha256"] == answer.json["sha256"]
+    evaluated = lowbit("evaluate", "q.tflite", "--data", "digits", "--json").json
+    assert evaluated["total"] == 899 and evaluated["accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("recipe", ["float32", "float16", "dynamic-w8", "weight-w8"])
+def test_quantize_without_data(lowbit, digits_keras, recipe: str) -> None:
+    answer = lowbit("quantize", digits_keras, "-o", "q.tflite", "--recipe", recipe, "-q")
+    assert answer.code == 0 and "wrote q.tflite" in answer.out and answer.err == ""
+    assert json.loads(Path("q.tflite.json").read_text())["preprocessing"]["preprocess"] == "0..1"
+
+
+def test_qat_export_parity(lowbit, digits_keras) -> None:
+    trained = lowbit("qat", digits_keras, "--data", "digits", "-o", "s.keras", "--epochs", "1", "--json")
+    assert trained.code == 0, trained.err
+    assert trained.written == {"s.keras", "s.keras.json"}
+    assert trained.json["trained_epochs"] == 1 and "digits: 719 train, 179 validation, 899 test" in trained.err
+    exported = lowbit("export", "s.keras", "-o", "s.tflite", "--data", "digits", "--json")
+    assert exported.code == 0, exported.err
+    assert exported.json["parity"]["worst_equal"] == 1.0 and exported.json["recipe"] == "qat-w8a8"
+    same = lowbit("parity", "s.keras", "s.tflite", "--data", "digits", "--samples", "8", "--json")
+    assert (same.code, same.json["missing"], same.json["top1_agreement"]) == (0, [], 1.0)
+
+
+def test_parity_that_does_not_hold_exits_with_1(lowbit, digits_keras, digits_tflite) -> None:
+    lowbit("qat", digits_keras, "--data", "digits", "-o", "s.keras", "--epochs", "1")
+    other = lowbit("parity", "s.keras", digits_tflite, "--data", "digits", "--samples", "8")
+    assert other.code == 1 and "codes" in other.out
+    assert lowbit("parity", "s.keras", digits_tflite, "--data", "digits", "--least-equal", "0").code == 0
+
+
+def test_benchmark_of_several_files(lowbit, digits_tflite, digits_keras) -> None:
+    answer = lowbit("benchmark", digits_tflite, digits_keras, "--runs", "5", "--json")
+    first, second = answer.json["files"]
+    assert first["latency_ms"]["runs"] == second["latency_ms"]["runs"] == 5
+    assert 0 < first["latency_ms"]["p10"] <= first["latency_ms"]["median"] <= first["latency_ms"]["p90"]
+
+
+def test_inspect(lowbit, digits_tflite) -> None:
+    assert {op["op"] for op in lowbit("inspect", digits_tflite, "--json").json["ops"]} >= {"CONV_2D", "SOFTMAX"}
+    assert "DEPTHWISE_CONV_2D" in lowbit("inspect", digits_tflite).out
+
+
+def test_compare_and_report(lowbit) -> None:
+    words = ("compare", "--recipes", "float32,ptq-w8a8", "--epochs", "1", "--out", "run")
+    answer = lowbit(*words, "--json")
+    assert answer.code == 0, answer.err
+    assert [row["recipe"] for row in answer.json["rows"]] == ["float32", "ptq-w8a8"]
+    assert answer.json == json.loads(Path("run/results.json").read_text())
+    assert "719 train" in lowbit(*words).out
+    report = lowbit("report", "run", "--markdown", "t.md", "--csv", "t.csv", "--plots", "plots")
+    assert report.code == 0 and "ptq-w8a8" in report.out
+    assert report.written == {"t.md", "t.csv", "plots", "plots/tradeoff.png", "plots/tradeoff.svg"}
+
+
+def test_json_on_stdout_of_a_real_process_and_progress_on_stderr(digits_keras, tmp_path) -> None:
+    """Native libraries write to the descriptors themselves, so this needs a process."""
+    words = ["qat", str(digits_keras), "--data", "digits", "-o", "s.keras", "--epochs", "1", "--json"]
+    done = subprocess.run([sys.executable, "-m", "lowbit.cli", *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["spec"] == "w8a8"
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("digits: 719 train") and all(line.startswith("training:") for line in lines[1:]), lines

@@ -7,7 +7,8 @@ import pytest
 
 from lowbit import recipes
 from lowbit.compare import Settings
-from lowbit.compare.plan import AUTO_CANDIDATES, Plan, Subject, plan
+from lowbit.compare.plan import AUTO_CANDIDATES, Plan, plan
+from lowbit.compare.steps import Subject
 from lowbit.engines import Job
 
 INFO = {

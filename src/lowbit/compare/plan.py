@@ -7,45 +7,23 @@ All training, then all writing and evaluating, then all measuring, so that nothi
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from lowbit import recipes
-from lowbit.compare.folder import INITIAL, RESULTS, WORK, model_path, row_file, with_card
+from lowbit.compare import steps
+from lowbit.compare.folder import RESULTS, WORK, row_file, with_card
 from lowbit.compare.settings import Settings
 from lowbit.compare.verdict import REFERENCE
 from lowbit.engines import Job, JobResult
 from lowbit.files import sha256
 from lowbit.recipes import Recipe
 
-JOBS = "lowbit.compare.jobs"
 VERDICT = f"{WORK}/verdict.json"
-PARITY_SAMPLES = 32
 
 AUTO_CANDIDATES = ("float16", "weight-w8", "dynamic-w8", "ptq-w8a8", "ptq-w4a8")
 """What `auto-*` chooses among when no other file is asked for: what needs no training."""
 
 CRITERIA = {"auto-size": "size", "auto-latency": "latency"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What is compared: what `open_initial` said of the model, and the data.
-
-    opening  the job that opens the model; all others come after it
-    data     arguments of `load_dataset`; a place, as `manifest` identifies the contents
-    function the user's function that built the model, None for zoo models and files
-    """
-
-    info: Mapping[str, Any]
-    data: Mapping[str, Any]
-    manifest: str
-    opening: Job
-    lowbit: str
-    function: str | None = None
-
-    @property
-    def places(self) -> dict[str, Any]:
-        return {"data": dict(self.data), "function": self.function}
 
 
 @dataclass(kw_only=True)
@@ -64,20 +42,20 @@ class Plan:
         return tuple(recipe for recipe in self.made if recipe.kind == "litert" and recipe.name != REFERENCE)
 
 
-def plan(asked: Sequence[Recipe], settings: Settings, subject: Subject) -> Plan:
+def plan(asked: Sequence[Recipe], settings: Settings, subject: steps.Subject) -> Plan:
     """The jobs for these recipes, and for those that they need."""
     made = _made(asked)
     result = Plan(asked=tuple(asked), made=made, jobs=[subject.opening])
     stages = {recipe.source for recipe in made if recipe.source is not None} | {"float"}
-    result.jobs += [_training(stage, settings, subject) for stage in recipes.STAGES if stage in stages]
-    result.jobs += [_writing(recipe, settings, subject) for recipe in made if recipe.kind == "litert"]
-    result.jobs += [_h5(recipe, subject) for recipe in asked if recipe.kind == "keras"]
-    result.jobs += [_evaluating(recipe, subject) for recipe in made]
-    result.jobs += [_measuring(recipe, settings, subject) for recipe in made]
+    result.jobs += [steps.training(stage, settings, subject) for stage in recipes.STAGES if stage in stages]
+    result.jobs += [steps.writing(recipe, settings, subject) for recipe in made if recipe.kind == "litert"]
+    result.jobs += [steps.h5(recipe, subject) for recipe in asked if recipe.kind == "keras"]
+    result.jobs += [steps.evaluating(recipe, subject) for recipe in made]
+    result.jobs += [steps.measuring(recipe, settings, subject) for recipe in made]
     if result.candidates:
         result.jobs += [_verdict(result, settings)]
         result.jobs += [_taking(recipe, result) for recipe in asked if recipe.automatic]
-    result.jobs += [_samples(subject), _packing(result)]
+    result.jobs += [steps.samples(subject), _packing(result)]
     return result
 
 
@@ -92,19 +70,19 @@ def finishing_jobs(folder: Path, result: Plan, done: Mapping[str, JobResult]) ->
     return [
         Job(
             name="summary",
-            function=f"{JOBS}.finishing:write_summary",
+            function=f"{steps.JOBS}.finishing:write_summary",
             arguments={"output": "summary.txt", "summaries": summaries},
             outputs=("summary.txt",),
         ),
         Job(
             name="tables",
-            function=f"{JOBS}.finishing:write_tables",
+            function=f"{steps.JOBS}.finishing:write_tables",
             arguments=told,
             outputs=("table.md", "results.csv"),
         ),
         Job(
             name="tradeoff",
-            function=f"{JOBS}.finishing:draw_tradeoff",
+            function=f"{steps.JOBS}.finishing:draw_tradeoff",
             arguments={**told, "output": "tradeoff.png"},
             outputs=("tradeoff.png",),
         ),
@@ -121,174 +99,17 @@ def _made(asked: Sequence[Recipe]) -> tuple[Recipe, ...]:
     return tuple(recipes.get(name) for name in recipes.names() if name in names)
 
 
-def outputs_path(recipe: Recipe) -> str:
-    return f"{WORK}/{recipe.name}.outputs.npz"
-
-
-def measured_path(recipe: Recipe) -> str:
-    return f"{WORK}/{recipe.name}.measured.json"
-
-
-def producer(recipe: Recipe) -> str:
-    """The job that makes a row's file."""
-    return f"train-{recipe.source}" if recipe.kind == "keras" else f"write-{recipe.name}"
-
-
-def _source(recipe: Recipe) -> str:
-    return model_path(str(recipe.source))
-
-
-def _training(stage: str, settings: Settings, subject: Subject) -> Job:
-    name, info = f"train-{stage}", subject.info
-    if stage == "qat-scratch-w8a8" and info["trained"]:
-        return Job(name=name, function=f"{JOBS}.modelling:refuse_scratch", arguments={"model": info["name"]})
-    first = stage in ("float", "qat-scratch-w8a8")
-    how = _training_settings(stage, settings, info)
-    return Job(
-        name=name,
-        function=f"{JOBS}.modelling:train_stage",
-        needs=("model",) if first else ("train-float",),
-        arguments={
-            "stage": stage,
-            "source": INITIAL if first else model_path("float"),
-            "settings": how,
-            "loss": info["loss"],
-            "batch_size": settings.batch_size,
-            "calibration_samples": settings.calibration_samples,
-            "freeze": settings.freeze and info["pretrained_base"],
-            "manifest": subject.manifest,
-            "made_by": {"lowbit": subject.lowbit, "model": info["name"], "data": subject.manifest, "training": how},
-        },
-        places=subject.places,
-        outputs=with_card(model_path(stage)),
-        essential=stage == "float",
-    )
-
-
-def _training_settings(stage: str, settings: Settings, info: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of `recipes.training.Training`; none for a float model that comes trained.
-
-    Statistics of a pretrained base move too slowly for a short training (momentum 0.999): where it is trained, they
-    are estimated anew. The control and QAT freeze them, both alike.
-    """
-    base, patience, seed = info["pretrained_base"], settings.patience, settings.seed
-    common = {"patience": patience, "seed": seed}
-    if stage == "float":
-        if info["trained"]:
-            return {}
-        moving = base and not settings.freeze
-        return {
-            "epochs": settings.epochs,
-            "learning_rate": settings.lr,
-            "batch_norm": "reestimate" if moving else "train",
-            **common,
-        }
-    if stage == "qat-scratch-w8a8":
-        return {
-            "epochs": settings.epochs,
-            "learning_rate": settings.qat_lr if base else settings.lr,
-            "batch_norm": "reestimate" if base else "train",
-            **common,
-        }
-    return {
-        "epochs": settings.tuning_epochs,
-        "learning_rate": settings.qat_lr,
-        "batch_norm": "freeze",
-        **common,
-    }
-
-
-def _writing(recipe: Recipe, settings: Settings, subject: Subject) -> Job:
-    made_by = {
-        "lowbit": subject.lowbit,
-        "model": subject.info["name"],
-        "data": subject.manifest,
-        "from": _source(recipe).rsplit("/", 1)[-1],
-        "calibration_samples": settings.calibration_samples if recipe.needs_data else None,
-        "seed": settings.seed,
-    }
-    return Job(
-        name=f"write-{recipe.name}",
-        function=f"{JOBS}.writing:write_file",
-        needs=(f"train-{recipe.source}",),
-        arguments={
-            "recipe": recipe.name,
-            "source": _source(recipe),
-            "batch_size": settings.batch_size,
-            "calibration_samples": settings.calibration_samples,
-            "parity_samples": PARITY_SAMPLES,
-            "seed": settings.seed,
-            "manifest": subject.manifest,
-            "made_by": made_by,
-        },
-        places=subject.places,
-        outputs=with_card(row_file(recipe.name, recipe.kind)),
-    )
-
-
-def _h5(recipe: Recipe, subject: Subject) -> Job:
-    output = f"models/{recipe.name}.h5"
-    return Job(
-        name=f"h5-{recipe.name}",
-        function=f"{JOBS}.modelling:write_h5",
-        needs=(producer(recipe),),
-        arguments={"source": _source(recipe), "output": output},
-        places={"function": subject.function},
-        outputs=with_card(output),
-    )
-
-
-def _evaluating(recipe: Recipe, subject: Subject) -> Job:
-    keras = recipe.kind == "keras"
-    return Job(
-        name=f"evaluate-{recipe.name}",
-        function=f"{JOBS}.evaluating:{'evaluate_keras' if keras else 'evaluate_file'}",
-        needs=(producer(recipe),),
-        arguments={
-            "source": row_file(recipe.name, recipe.kind),
-            "output": outputs_path(recipe),
-            "manifest": subject.manifest,
-        },
-        places=subject.places if keras else {"data": dict(subject.data)},
-        outputs=(outputs_path(recipe),),
-    )
-
-
-def _measuring(recipe: Recipe, settings: Settings, subject: Subject) -> Job:
-    keras = recipe.kind == "keras"
-    return Job(
-        name=f"measure-{recipe.name}",
-        function=f"{JOBS}.measuring:{'measure_keras' if keras else 'measure_file'}",
-        needs=(producer(recipe),),
-        arguments={
-            "source": row_file(recipe.name, recipe.kind),
-            "output": measured_path(recipe),
-            "threads": settings.threads,
-        },
-        places={"function": subject.function} if keras else {},
-        outputs=(measured_path(recipe),),
-    )
-
-
-def _files(recipe: Recipe) -> dict[str, str]:
-    return {
-        "file": row_file(recipe.name, recipe.kind),
-        "outputs": outputs_path(recipe),
-        "measured": measured_path(recipe),
-    }
-
-
 def _verdict(result: Plan, settings: Settings) -> Job:
     chosen = (recipes.get(REFERENCE), *result.candidates)
     tried = [f"{step}-{recipe.name}" for recipe in chosen for step in ("write", "evaluate", "measure")]
     needed = (f"write-{REFERENCE}", f"evaluate-{REFERENCE}")
     return Job(
         name="verdict",
-        function=f"{JOBS}.choosing:reach_verdict",
+        function=f"{steps.JOBS}.choosing:reach_verdict",
         needs=needed,
         wants=tuple(name for name in tried if name not in needed),
         arguments={
-            "files": {recipe.name: _files(recipe) for recipe in chosen},
+            "files": {recipe.name: steps.files(recipe) for recipe in chosen},
             "max_drop": settings.max_drop,
             "output": VERDICT,
         },
@@ -301,38 +122,28 @@ def _taking(recipe: Recipe, result: Plan) -> Job:
     chosen = (recipes.get(REFERENCE), *result.candidates)
     return Job(
         name=f"write-{recipe.name}",
-        function=f"{JOBS}.choosing:take_chosen",
+        function=f"{steps.JOBS}.choosing:take_chosen",
         needs=("verdict",),
         wants=tuple(f"write-{candidate.name}" for candidate in chosen),
         arguments={
             "criterion": CRITERIA[recipe.name],
             "recipe": recipe.name,
             "verdict": VERDICT,
-            "files": {candidate.name: _files(candidate) for candidate in chosen},
+            "files": {candidate.name: steps.files(candidate) for candidate in chosen},
         },
         outputs=with_card(row_file(recipe.name, recipe.kind)),
-    )
-
-
-def _samples(subject: Subject) -> Job:
-    return Job(
-        name="samples",
-        function=f"{JOBS}.finishing:draw_samples",
-        arguments={"manifest": subject.manifest, "output": "samples.png"},
-        places={"data": dict(subject.data)},
-        outputs=("samples.png",),
     )
 
 
 def _packing(result: Plan) -> Job:
     """One archive of every model that was asked for, in each of its formats, with cards."""
     names = {recipe.name for recipe in result.asked}
-    sources = {job for recipe in result.asked for job in (producer(recipe), f"h5-{recipe.name}")}
+    sources = {job for recipe in result.asked for job in (steps.producer(recipe), f"h5-{recipe.name}")}
     makers = [job for job in result.jobs if job.name in sources]
     files = [path for job in makers for path in job.outputs if Path(path).name.split(".", 1)[0] in names]
     return Job(
         name="models",
-        function=f"{JOBS}.finishing:pack_models",
+        function=f"{steps.JOBS}.finishing:pack_models",
         wants=tuple(job.name for job in makers),
         arguments={"output": "models.zip", "files": files},
         outputs=("models.zip",),

@@ -10,8 +10,9 @@ from typing import Any
 from lowbit import records
 from lowbit.compare.folder import row_file
 from lowbit.compare.outputs import compare_outputs
-from lowbit.compare.plan import Plan, outputs_path, producer
+from lowbit.compare.plan import Plan
 from lowbit.compare.statistics import wilson
+from lowbit.compare.steps import outputs_path, producer
 from lowbit.compare.verdict import REFERENCE
 from lowbit.engines import JobResult
 from lowbit.files import zipped_size

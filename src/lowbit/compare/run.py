@@ -12,9 +12,10 @@ from pathlib import Path
 from lowbit import __version__, engines, records
 from lowbit.compare import environment
 from lowbit.compare.folder import RESULTS, keep_only_if_begun, prepare
-from lowbit.compare.plan import Subject, finishing_jobs, plan
+from lowbit.compare.plan import finishing_jobs, plan
 from lowbit.compare.rows import RowMaker
 from lowbit.compare.settings import Settings
+from lowbit.compare.steps import Subject
 from lowbit.compare.subject import (
     data_arguments,
     data_arguments_of_file,

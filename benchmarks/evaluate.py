@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rate at which a `.tflite` is evaluated, against cores x the one-thread rate of `invoke` and the guide's loop.
+
+MobileNetV2 0.35 at 128 px, int8; images are in memory, so decoding is not part of it.
+
+Run: python benchmarks/evaluate.py [--rounds 7] [--samples 1024]
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from lowbit import runtime
+from lowbit.export import export
+from lowbit.zoo import load_model
+from rounds import interleaved, machine, median_ratio, show
+
+SIDE, ALPHA, BATCH = 128, "0.35", 64
+GOAL = 0.85
+
+
+def invoke_rate(path: Path, image: np.ndarray) -> float:
+    """Calls of `invoke` in a second, one thread, nothing else in the loop."""
+    interpreter = Interpreter(str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
+    interpreter.invoke()
+    count, started = 0, time.perf_counter()
+    while time.perf_counter() - started < 1.0:
+        for _ in range(10):
+            interpreter.invoke()
+        count += 10
+    return count / (time.perf_counter() - started)
+
+
+def lowbit_rate(path: Path, images: np.ndarray, labels: np.ndarray) -> float:
+    """Samples in a second through `lowbit.runtime.predict`, interpreters and trials included."""
+    starts = range(0, len(images), BATCH)
+    batches = [({"image": images[i : i + BATCH]}, labels[i : i + BATCH]) for i in starts]
+    return runtime.predict(path, batches).per_second
+
+
+def guide_rate(path: Path, images: np.ndarray, labels: np.ndarray) -> float:
+    """Samples in a second in the guide's loop: one at a time, an interpreter as it comes."""
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    source = interpreter.get_input_details()[0]["index"]
+    target = interpreter.get_output_details()[0]["index"]
+    right, started = 0, time.perf_counter()
+    for image, label in zip(images, labels, strict=True):
+        interpreter.set_tensor(source, np.expand_dims(image, axis=0).astype(np.float32))
+        interpreter.invoke()
+        right += int(np.argmax(interpreter.tensor(target)()[0]) == label)
+    return len(images) / (time.perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--samples", type=int, default=1024)
+    asked = parser.parse_args()
+    inputs = {"image": (SIDE, SIDE, 3)}
+    loaded = load_model("mobilenet_v2", inputs=inputs, classes=9, model_args={"alpha": ALPHA, "weights": "none"})
+    generator = np.random.default_rng(0)
+    images = generator.uniform(-1, 1, (asked.samples, SIDE, SIDE, 3)).astype("float32")
+    labels = generator.integers(0, 9, asked.samples)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        export(loaded.model, path, spec="w8a8", calibration=[images[:32]])
+        found = interleaved(
+            {
+                "invoke alone, one thread": lambda: invoke_rate(path, images[0]),
+                "lowbit.runtime.predict, all cores": lambda: lowbit_rate(path, images, labels),
+                "the guide's loop": lambda: guide_rate(path, images, labels),
+            },
+            asked.rounds,
+        )
+    show(f"MobileNetV2 {ALPHA}, {SIDE} px, int8, {asked.samples} samples", found, "samples/s")
+    alone, ours, guide = found.values()
+    cores = runtime.cores()
+    share = median_ratio(ours, alone) / cores
+    print(f"  predict / ({cores} cores x invoke alone): {share:.2f} (goal {GOAL:g})")
+    print(f"  predict / the guide's loop: {median_ratio(ours, guide):.2f}")
+    print(machine())
+
+
+if __name__ == "__main__":
+    main()

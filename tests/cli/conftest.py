@@ -32,6 +32,7 @@ class Answer:
         assert (self.code, self.out) == (2, ""), (self.code, self.out, self.err)
         lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
         assert len(lines) == 1 and self.err.splitlines()[-1] == lines[0], self.err
+        assert "failed:" not in self.err, self.err
         for word in words:
             assert word in lines[0], (word, lines[0])
         assert not self.written

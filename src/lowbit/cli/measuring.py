@@ -47,9 +47,7 @@ def evaluate(
     path = options.existing(file, *MODEL_FILES)
     options.at_least_one(threads=threads)
     size = options.image_size(image_size)
-    found = evaluate_file(
-        path, data, split=split, threads=threads, preprocess=preprocess, image_size=size, seed=seed
-    )
+    found = evaluate_file(path, data, split=split, threads=threads, preprocess=preprocess, image_size=size, seed=seed)
     low, high = found.ci95
     session.result(
         {"file": file, "data": data, **records.encode(found)},

@@ -37,6 +37,7 @@ class ShownProgress:
         )
         self._jobs: TaskID | None = None
         self._training: TaskID | None = None
+        self._failure: str | None = None  # told with the next event: one that ends the command is its error anyway
 
     def __enter__(self) -> "ShownProgress":
         self._bars.start()
@@ -46,6 +47,8 @@ class ShownProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+        if error is None:
+            self._tell_failure()
 
     def on_job(self, event: Any) -> None:
         """A `lowbit.engines.JobEvent`."""
@@ -54,6 +57,7 @@ class ShownProgress:
                 self.on_training(event.detail, name=event.job)
             return
         self._end_training()
+        self._tell_failure()
         if self._jobs is None:
             self._jobs = self._bars.add_task("jobs", total=event.total, remark="")
         done = event.index - (event.kind == "started")
@@ -65,10 +69,15 @@ class ShownProgress:
     def _tell(self, event: Any) -> None:
         result = event.result
         if result.status == "failed":
-            self._session.note(f"[{event.index}/{event.total}] {event.job} failed: {result.reason}")
+            self._failure = f"[{event.index}/{event.total}] {event.job} failed: {result.reason}"
         elif self._session.verbose or not self._draws:
             remark = "" if result.ok else f" {result.status}: {result.reason}"
             self._session.note(f"[{event.index}/{event.total}] {event.job} {result.seconds:.1f} s{remark}")
+
+    def _tell_failure(self) -> None:
+        if self._failure is not None:
+            self._session.note(self._failure)
+            self._failure = None
 
     def on_training(self, event: Any, name: str = "training") -> None:
         """A `lowbit.training.TrainingEvent`: loss and accuracy so far, and the time left if no epoch is saved."""

@@ -20,6 +20,7 @@ DONE = 0
 ROW_FAILED = 1
 WRONG_INPUT = 2
 
+_OWN_PACKAGES = ("ai_edge_litert", "h5py", "keras", "litert_quantizer", "PIL", "scipy", "tensorflow")
 _OWN_CODE = str(Path(__file__).resolve().parents[1])
 
 
@@ -105,4 +106,6 @@ def _line(error: Exception) -> str:
         return (
             f"received {error.filename}: {error.strerror}; expected a usable place; check path, space and permissions"
         )
+    if isinstance(error, ModuleNotFoundError) and error.name in _OWN_PACKAGES:
+        return f"received no installed package {error.name!r}; expected all that lowbit needs; run: pip install lowbit"
     return f"unexpected {type(error).__name__}: {error}; run again with --debug to see where it comes from"

@@ -74,6 +74,7 @@ def fit(
         epochs=epochs,
         learning_rate=learning_rate,
         callbacks=[*callbacks, freeze],
+        validated=simulation.with_unrounded_outputs(),
         on_event=on_event,
         **({"batch_norm": "freeze"} | options),
     )

@@ -33,6 +33,13 @@ def test_add(first, second, scales, output_scale, zero_point, expected):
     assert numbers(codes) == [expected]
 
 
+def test_a_fused_product_is_rounded_once():
+    multiplier = np.float32(0.023529412) / (np.float32(0.021969218) * np.float32(16))
+    total = np.array([2084.0], dtype="float32")
+    assert numbers(integer.requantize(total, multiplier, 0.0)) == [140]  # 139.4999988, 139.5 in float32, half to even
+    assert numbers(integer.requantize_fused(total, multiplier, 0.0)) == [139]
+
+
 def test_fixed_point_requantization_rounds_twice():
     # x 0.25 is x 2^30 >> 31, then >> 1: 5 -> round(2.5) = 3 -> round(1.5) = 2, although 5 / 4 = 1.25
     one = ops.ones((1,))

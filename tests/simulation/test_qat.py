@@ -73,3 +73,14 @@ def test_ranges_are_frozen_near_the_end(digits, digits_simulation):
 def test_only_simulations_are_trained_quantization_aware(digits, digits_model):
     with pytest.raises(InputError, match="expected a simulation"):
         qat.fit(digits_model, digits.train.batches(32), None, epochs=1, learning_rate=1e-3)
+
+
+def test_probabilities_at_the_output_are_rounded_in_inference_only(digits, digits_simulation):
+    inputs = next(iter(digits.test.batches(64)))[0]["image"]
+    steps = np.asarray(digits_simulation(inputs, training=False)) * 256
+    assert np.array_equal(steps, np.rint(steps))
+    unrounded = digits_simulation.with_unrounded_outputs().predict(inputs, verbose=0) * 256
+    assert np.abs(np.minimum(unrounded, 255) - steps).max() <= 0.5001  # 255/256 is the largest code
+    assert np.abs(unrounded - np.rint(unrounded)).max() > 0.1
+    training = np.asarray(digits_simulation(inputs, training=True)) * 256
+    assert np.abs(training - np.rint(training)).max() > 0.1

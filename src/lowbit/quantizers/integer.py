@@ -29,6 +29,16 @@ def requantize(accumulator: Tensor, multiplier: Tensor, zero_point: Tensor) -> T
     return ops.round(accumulator * multiplier) + zero_point
 
 
+def requantize_fused(accumulator: Tensor, multiplier: Tensor, zero_point: Tensor) -> Tensor:
+    """As XNNPACK's MEAN: the product is rounded to an integer at once, not to float32 first.
+
+    It matters where the product is within float32's rounding of a half: 2084 x 0.06693858 = 139.4999988 is 139, but
+    139.5 in float32. Computed in float64 (on JAX only with `jax_enable_x64`).
+    """
+    product = ops.cast(accumulator, "float64") * ops.cast(multiplier, "float64")
+    return ops.cast(ops.round(product), "float32") + zero_point
+
+
 def requantize_fixed_point(accumulator: Tensor, scales: Sequence[Tensor], zero_point: Tensor) -> Tensor:
     """As LiteRT's built-in kernels do, which run 4-bit convolutions: rounded twice.
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from lowbit.quantizers import ActivationQuantizer
+from lowbit.quantizers import ActivationQuantizer, Mode, current_mode
 from lowbit.quantizers.activation import TensorQuantizer, fixed_quantizer
 from lowbit.simulation.base import SimulatedLayer, Tensor
 
@@ -17,7 +17,8 @@ _FUNCTIONS = {"relu": ops.relu, "softmax": ops.softmax, "sigmoid": ops.sigmoid, 
 class QuantizedActivation(SimulatedLayer):
     """RELU with a range from data; SOFTMAX, LOGISTIC and TANH with the runtime's fixed range.
 
-    The runtime computes the exact function for each code and rounds it.
+    The runtime computes the exact function for each code and rounds it. At the output of the model a function of fixed
+    range is not rounded while training: no weight can change that grid.
     """
 
     def __init__(self, *, activation: str, **kwargs: Any) -> None:
@@ -48,6 +49,16 @@ class QuantizedActivation(SimulatedLayer):
     def integer_codes(self, centred: list[Tensor]) -> Tensor:
         scale, _ = self.sources()[0].parameters()
         return self.output_quantizer.to_codes(_FUNCTIONS[self.activation](centred[0] * scale))
+
+    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
+        if training and self.is_output() and self.activation != "relu" and current_mode() is Mode.SIMULATE:
+            return self.float_output([inputs])
+        return super().call(inputs, training=training)
+
+    def unrounded(self, output: Tensor) -> Tensor:
+        """The function alone, on the KerasTensor that this layer takes; `output` is the one it makes."""
+        (source,) = output._keras_history.operation._inbound_nodes[output._keras_history.node_index].input_tensors
+        return output if self.activation == "relu" else keras.layers.Activation(self.activation)(source)
 
     def restore(self, inputs: list[Tensor]) -> Tensor:
         return keras.layers.Activation(self.activation, name=self.name)(inputs[0])

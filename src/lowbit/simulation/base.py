@@ -34,8 +34,9 @@ class Constant:
 class _Link:
     """Holds quantizers of other layers where Keras does not track them as this layer's own."""
 
-    def __init__(self, sources: Sequence[TensorQuantizer | None]) -> None:
+    def __init__(self, sources: Sequence[TensorQuantizer | None], is_output: bool = False) -> None:
         self.sources = tuple(sources)
+        self.is_output = is_output
 
 
 class SimulatedLayer(keras.layers.Layer):
@@ -60,9 +61,13 @@ class SimulatedLayer(keras.layers.Layer):
         self.supports_jit = False
         self._link = _Link(())
 
-    def link(self, sources: Sequence[TensorQuantizer | None]) -> None:
-        """Say which quantizers the inputs come from, in the order of the inputs; None: float."""
-        self._link = _Link(sources)
+    def link(self, sources: Sequence[TensorQuantizer | None], *, is_output: bool = False) -> None:
+        """Say which quantizers the inputs come from, in the order of the inputs (None: float), and what is an output."""
+        self._link = _Link(sources, is_output)
+
+    def is_output(self) -> bool:
+        """Whether this layer makes an output of the model."""
+        return self._link.is_output
 
     def sources(self) -> tuple[TensorQuantizer | None, ...]:
         return self._link.sources

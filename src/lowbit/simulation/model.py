@@ -29,8 +29,9 @@ class Simulation(keras.Model):
         """Link every layer to the quantizers of its inputs; called once the graph is built."""
         self.spec = spec
         made_by: dict[int, TensorQuantizer | None] = {}
+        outputs = {id(tensor) for tensor in self.outputs}
         for layer, inputs, output in self.graph():
-            layer.link([made_by.get(tensor) for tensor in inputs])
+            layer.link([made_by.get(tensor) for tensor in inputs], is_output=output in outputs)
             made_by[output] = layer.tensor_quantizer()
         return self
 
@@ -41,6 +42,18 @@ class Simulation(keras.Model):
                 if not node.is_input:
                     inputs = [id(tensor) for tensor in node.input_tensors]
                     yield node.operation, inputs, id(node.output_tensors[0])
+
+    def with_unrounded_outputs(self) -> keras.Model:
+        """The same layers and weights, but a softmax, sigmoid or tanh at the output is not rounded.
+
+        The file rounds probabilities to 1/256; one that becomes 0 has an infinite log loss, which says nothing of
+        the weights. So training and early stopping look at the probabilities before that.
+        """
+        outputs = [
+            layer.unrounded(tensor) if hasattr(layer := tensor._keras_history.operation, "unrounded") else tensor
+            for tensor in self.outputs
+        ]
+        return keras.Model(self.input, outputs[0] if len(outputs) == 1 else outputs, name=f"{self.name}_unrounded")
 
     def simulated_layers(self) -> list[SimulatedLayer]:
         return [layer for layer, _, _ in self.graph()]

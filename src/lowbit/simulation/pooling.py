@@ -32,7 +32,7 @@ class QuantizedMean(WrappingLayer):
         input_scale, _ = self.sources()[0].parameters()
         scale, zero_point = self.output_quantizer.parameters()
         total = ops.sum(centred[0], axis=(1, 2), keepdims=self.layer.keepdims)
-        codes = integer.requantize(total, input_scale / (scale * float(count)), zero_point)
+        codes = integer.requantize_fused(total, input_scale / (scale * float(count)), zero_point)
         return ops.clip(codes, *code_range(8))
 
 

@@ -34,6 +34,7 @@ def fit(
     patience: int = 2,
     batch_norm: BatchNorm = "train",
     average_weights: bool = False,
+    validated: keras.Model | None = None,
     seed: int = 0,
     loss: Loss | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -61,6 +62,7 @@ def fit(
             trains and, after each epoch and before validation, measures statistics again for the weights as they are.
         average_weights: validate, stop by and end with the moving average of the weights instead of the weights of
             single steps (see `averaging`); for fine-tuning.
+        validated: a model that shares the weights of `model`, and is validated in its place.
         loss: of (integer labels, outputs); else the model's compiled loss, else inferred (`infer_loss`).
         callbacks: Keras callbacks, for schedules. Progress bars are the caller's, drawn from `on_event`.
 
@@ -76,6 +78,7 @@ def fit(
         _compile(model, chosen_loss, learning_rate)
         run = _Run(
             model=model,
+            validated=model if validated is None else validated,
             train=train,
             validation=validation,
             loss=chosen_loss,
@@ -100,6 +103,7 @@ class _Run:
     """One training, epoch by epoch; `history` grows by the logs of each."""
 
     model: keras.Model
+    validated: keras.Model
     train: Iterable[Any]
     validation: Iterable[Any] | None
     loss: Loss
@@ -153,7 +157,7 @@ class _Run:
         return means.values()
 
     def _validate(self, epoch: int) -> dict[str, float]:
-        outputs, labels = predict(self.model, labelled(self.model, self.validation or ()))
+        outputs, labels = predict(self.validated, labelled(self.model, self.validation or ()))
         labels = np.asarray(labels)
         loss = float(np.mean(keras.ops.convert_to_numpy(keras.losses.get(self.loss)(labels, outputs))))
         self._check_finite(loss, f"validation after epoch {epoch}")

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 import subprocess
 import sys
 
@@ -22,7 +23,8 @@ print(hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights()
 def trained_weights(seed: int, batch_norm: str) -> str:
     """SHA-256 of the weights that a fresh process trains."""
     command = [sys.executable, "-c", SCRIPT, str(seed), batch_norm]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "TF_NUM_INTEROP_THREADS": "1"}  # see lowbit.training.fit
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return done.stdout.strip()
 
 

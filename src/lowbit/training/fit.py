@@ -43,10 +43,14 @@ def fit(
     """Train `model` in place with Adam; early stopping on validation loss, the weights of the best epoch restored.
 
     Same seed, data, machine and number of threads give bit-identical weights: Python's, NumPy's and the backend's
-    random state are seeded, batches arrive in order from one thread, and TensorFlow's CPU kernels need no switch for
-    it. XLA is off: for the zoo's `small_cnn` on 2 cores a step takes 5 ms without it and 11 ms with it, the first one
-    1.5 s and 3 s. Keras's own `model.fit` is not used: fed from an endless generator it validates on shifting parts of
-    the split, because it reads ahead.
+    random state are seeded, and batches arrive in order from one thread. With TensorFlow the process must also run the
+    ops of a step one after another: start it with TF_NUM_INTEROP_THREADS=1, which costs nothing measurable (an op still
+    uses all threads). Without it, three runs of eight steps of MobileNetV2 at 128 px gave three models that differ in
+    last bits, with `enable_op_determinism` too; with it, one.
+
+    XLA is off: for the zoo's `small_cnn` on 2 cores a step takes 5 ms without it and 11 ms with it, the first one 1.5 s
+    and 3 s. Keras's own `model.fit` is not used: fed from an endless generator it validates on shifting parts of the
+    split, because it reads ahead.
 
     A training that fails or is interrupted leaves the weights as they were. The model stays compiled for what it was
     trained with.

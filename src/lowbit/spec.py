@@ -29,7 +29,7 @@ class Spec:
             raise InputError(
                 received=f"weights={self.weights}, activations={self.activations}",
                 expected=f"weight bits among {WEIGHT_BITS} and activation bits among {ACTIVATION_BITS}",
-                mend="choose one of w8a8, w4a8, w8a16, w4a16",
+                mend="choose w8a8, w4a8, w8a16 or w4a16",
             )
 
     @property
@@ -44,6 +44,6 @@ class Spec:
         found = re.fullmatch(r"w(\d+)a(\d+)", spec) if isinstance(spec, str) else None
         if found is None:
             raise InputError(
-                received=f"spec={spec!r}", expected="a name such as 'w8a8'", mend="choose one of w8a8, w4a8, w8a16, w4a16"
+                received=f"spec={spec!r}", expected="a name such as 'w8a8'", mend="choose w8a8, w4a8, w8a16 or w4a16"
             )
         return cls(weights=int(found[1]), activations=int(found[2]))

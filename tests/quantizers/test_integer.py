@@ -64,5 +64,7 @@ def test_sums_are_exact_beyond_what_float32_holds(terms, largest_code):
     assert np.array_equal(ops.convert_to_numpy(found), expected)
 
 
-def test_round_half_away():
-    assert numbers(integer.round_half_away(np.array([0.5, -0.5, 1.5, -2.5, 2.4], dtype="float32"))) == [1, -1, 2, -3, 2]
+def test_mean_half_away():
+    totals = np.array([1.0, -1.0, 3.0, -5.0, 4.0], dtype="float32")
+    assert numbers(integer.mean_half_away(totals, np.float32(2))) == [1, -1, 2, -3, 2]
+    assert numbers(integer.mean_half_away(np.array([9.0], "float32"), np.float32(6))) == [2]

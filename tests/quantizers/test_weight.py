@@ -15,7 +15,8 @@ def test_codes_by_channel(bits, codes):
     quantizer = WeightQuantizer(bits=bits)
     scale = quantizer.scale(WEIGHTS)
     assert ops.convert_to_numpy(quantizer.codes(WEIGHTS, scale)).tolist() == codes
-    assert ops.convert_to_numpy(scale)[:2].tolist() == pytest.approx([1 / quantizer.largest_code, 2 / quantizer.largest_code])
+    expected = [1 / quantizer.largest_code, 2 / quantizer.largest_code]
+    assert ops.convert_to_numpy(scale)[:2].tolist() == pytest.approx(expected)
 
 
 def test_fake_quantization_lands_on_the_codes():

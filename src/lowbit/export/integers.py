@@ -2,9 +2,10 @@
 """Float template + the simulation's scales -> integer file, checked number by number."""
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from keras import ops
 from litert_quantizer import qtyping, quantizer
 from litert_quantizer.algorithm_manager import AlgorithmName
@@ -21,14 +22,25 @@ _Op = qtyping.TFLOperationName
 _CHANNELWISE = qtyping.QuantGranularity.CHANNELWISE
 
 
-def fill(template: Template, simulation: Simulation, *, integer: bool) -> bytes:
-    """The float file with the simulation's constants; with `integer` already rounded to their grids."""
+class Grid(NamedTuple):
+    """Scale (a float32 value), zero point and bits of one activation."""
+
+    scale: float
+    zero_point: int
+    bits: int
+
+
+def fill(template: Template, simulation: Simulation) -> bytes:
+    """The float file with the simulation's weights, batch norms folded in, nothing rounded."""
+    return _filled(template, _constants(simulation, False))
+
+
+def _filled(template: Template, constants: dict[str, Constant]) -> bytes:
     model = flatbuffer.read(template.content)
-    for name, constant in _constants(simulation, integer).items():
+    for name, constant in constants.items():
         number, order = template.slots[name]
-        flatbuffer.set_constant(
-            model, model.subgraphs[0].tensors[number], constant.values.reshape(-1).astype("float32")[order]
-        )
+        values = constant.values.reshape(-1).astype("float32")[order]
+        flatbuffer.set_constant(model, model.subgraphs[0].tensors[number], values)
     return flatbuffer.write(model)
 
 
@@ -41,16 +53,18 @@ def quantize(template: Template, simulation: Simulation, io: str) -> bytes:
     Raises:
         ExportError: a tensor without a quantizer, or a number in the file that is not the simulation's.
     """
-    worker = quantizer.Quantizer(fill(template, simulation, integer=True))
+    constants = _constants(simulation, True)
+    grids = _grids(simulation)
+    worker = quantizer.Quantizer(_filled(template, constants))
     _configure(worker, template, simulation, io)
-    tensors = tensor_quantizers(simulation)
+    ranges = _activation_ranges(grids) | _constant_ranges(template, constants, simulation.spec.activations)
     try:
-        result = worker.quantize(_ranges(template, simulation, tensors), enable_progress_report=False, enable_progress_bar=False)
+        result = worker.quantize(ranges, enable_progress_report=False, enable_progress_bar=False)
     except ValueError as error:
         raise ExportError(f"litert-quantizer refused the file: {error}") from error
     model = flatbuffer.read(bytes(result.quantized_model))
-    _check_activations(model, tensors)
-    _settle_constants(model, template, _constants(simulation, True))
+    _check_activations(model, grids)
+    _settle_constants(model, template, constants)
     return flatbuffer.write(model)
 
 
@@ -68,9 +82,16 @@ def tensor_quantizers(simulation: Simulation) -> dict[str, TensorQuantizer]:
     return found
 
 
-def scale_and_zero_point(tensor_quantizer: TensorQuantizer) -> tuple[float, int]:
-    scale, zero_point = (ops.convert_to_numpy(value) for value in tensor_quantizer.parameters())
-    return float(scale), int(zero_point)
+def _grids(simulation: Simulation) -> dict[str, Grid]:
+    """The numbers of each quantizer, read once, by tensor name."""
+    known: dict[int, Grid] = {}
+    grids = {}
+    for name, tensor_quantizer in tensor_quantizers(simulation).items():
+        if id(tensor_quantizer) not in known:
+            scale, zero_point = (ops.convert_to_numpy(value) for value in tensor_quantizer.parameters())
+            known[id(tensor_quantizer)] = Grid(float(scale), int(zero_point), tensor_quantizer.bits)
+        grids[name] = known[id(tensor_quantizer)]
+    return grids
 
 
 def _constants(simulation: Simulation, integer: bool) -> dict[str, Constant]:
@@ -99,23 +120,27 @@ def _scope(name: str) -> str:
     return f"^{re.escape(name)};?$"
 
 
-def _ranges(
-    template: Template, simulation: Simulation, tensors: dict[str, TensorQuantizer]
-) -> dict[str, dict[str, np.ndarray]]:
-    """`{"min", "max"}` in float64 for every tensor, from which exactly our scales are derived."""
+Ranges = dict[str, dict[str, np.ndarray]]
+"""`{"min", "max"}` in float64 by tensor name, from which litert-quantizer derives exactly our scales."""
+
+
+def _activation_ranges(grids: dict[str, Grid]) -> Ranges:
     ranges = {}
-    for name, tensor_quantizer in tensors.items():
-        scale, zero_point = scale_and_zero_point(tensor_quantizer)
-        low, high = range_in_float64(scale, zero_point, tensor_quantizer.bits)
+    for name, grid in grids.items():
+        low, high = range_in_float64(grid.scale, grid.zero_point, grid.bits)
         ranges[name] = {"min": np.array([low]), "max": np.array([high])}
+    return ranges
+
+
+def _constant_ranges(template: Template, constants: dict[str, Constant], activation_bits: int) -> Ranges:
     shapes = _shapes(template)
-    for name, constant in _constants(simulation, True).items():
+    ranges = {}
+    for name, constant in constants.items():
         if constant.scale is None or constant.bits is None:
             continue
-        rank = len(shapes[name])
         scale = constant.scale.astype("float64")
-        if scale.size == 1 and rank < 2:
-            lowest, highest = code_range(8) if simulation.spec.activations == 8 else code_range(16, narrow=True)
+        if scale.size == 1 and len(shapes[name]) < 2:  # an operand of MUL or ADD: litert-quantizer's activation form
+            lowest, highest = code_range(activation_bits, narrow=activation_bits == 16)
         else:
             lowest, highest = code_range(constant.bits, narrow=True)
         shape = _channel_shape(shapes[name], template.slots[name][1], scale.size)
@@ -137,16 +162,16 @@ def _channel_shape(shape: tuple[int, ...], order: np.ndarray, channels: int) -> 
     return (1,) * len(shape)
 
 
-def _check_activations(model: Any, tensors: dict[str, TensorQuantizer]) -> None:
+def _check_activations(model: Any, grids: dict[str, Grid]) -> None:
     for tensor in model.subgraphs[0].tensors:
         name, params = flatbuffer.text(tensor.name), tensor.quantization
-        if name not in tensors or params is None or params.scale is None:
+        if name not in grids or params is None or params.scale is None:
             continue
-        scale, zero_point = scale_and_zero_point(tensors[name])
-        if float(params.scale[0]) != scale or int(params.zeroPoint[0]) != zero_point:
+        grid = grids[name]
+        if float(params.scale[0]) != grid.scale or int(params.zeroPoint[0]) != grid.zero_point:
             raise ExportError(
                 f"tensor {name!r} was written with scale {params.scale[0]!r} and zero point {params.zeroPoint[0]}; "
-                f"the simulation has {scale!r} and {zero_point}"
+                f"the simulation has {grid.scale!r} and {grid.zero_point}"
             )
 
 
@@ -154,11 +179,11 @@ def _settle_constants(model: Any, template: Template, constants: dict[str, Const
     """Weight codes must be the simulation's; biases are written from its int32 codes."""
     tensors = {flatbuffer.text(tensor.name): tensor for tensor in model.subgraphs[0].tensors}
     for name, constant in constants.items():
-        if constant.codes is None or tensors[name].type == 0:
+        if constant.codes is None or tensors[name].type == schema.TensorType.FLOAT32:
             continue
         tensor, codes = tensors[name], constant.codes.reshape(-1)[template.slots[name][1]]
         if constant.scale is None:
-            width = {2: "int32", 4: "int64"}[tensor.type]
+            width = {schema.TensorType.INT32: "int32", schema.TensorType.INT64: "int64"}[tensor.type]
             flatbuffer.set_constant(model, tensor, codes.astype(width))
         elif not np.array_equal(_codes(model, tensor, codes.size), codes):
             raise ExportError(f"the weight codes of {name!r} in the file are not the simulation's")
@@ -167,11 +192,12 @@ def _settle_constants(model: Any, template: Template, constants: dict[str, Const
 
 
 def _codes(model: Any, tensor: Any, size: int) -> np.ndarray:
-    """Stored integers, 4-bit pairs unpacked (low half first)."""
-    if tensor.type == 7:
-        return flatbuffer.constant(model, tensor, "int16")
-    if tensor.type != 17:
-        return flatbuffer.constant(model, tensor, "int8")
-    packed = flatbuffer.constant(model, tensor, "uint8")
-    pairs = np.stack([packed & 15, packed >> 4], axis=1).reshape(-1)[:size].astype("int8")
+    """Stored integers, 4-bit pairs unpacked (low half first); empty for a tensor without data."""
+    dtype = {schema.TensorType.INT16: "int16", schema.TensorType.INT4: "uint8"}.get(tensor.type, "int8")
+    stored = flatbuffer.constant(model, tensor, dtype)
+    if stored is None:
+        return np.empty(0, dtype="int8")
+    if tensor.type != schema.TensorType.INT4:
+        return stored
+    pairs = np.stack([stored & 15, stored >> 4], axis=1).reshape(-1)[:size].astype("int8")
     return np.where(pairs > 7, pairs - 16, pairs)

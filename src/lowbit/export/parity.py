@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from keras import ops
 
 from lowbit.errors import InputError
@@ -117,7 +118,7 @@ def _compared_tensors(content: bytes, simulation: Simulation) -> tuple[dict[str,
     makers = {int(op.outputs[0]): flatbuffer.op_name(model, op) for op in graph.operators}
     for number, tensor in enumerate(graph.tensors):
         is_activation = number in makers or number in graph.inputs
-        if not is_activation or tensor.type not in (7, 9):
+        if not is_activation or tensor.type not in (schema.TensorType.INT16, schema.TensorType.INT8):
             continue
         name = flatbuffer.text(tensor.name)
         own = name if name in known else name.removesuffix("_quantized")

@@ -5,4 +5,13 @@ from lowbit.quantizers.activation import ActivationQuantizer, FixedQuantizer
 from lowbit.quantizers.mode import Mode, current_mode, forward_mode, record, recording
 from lowbit.quantizers.weight import WeightQuantizer
 
-__all__ = ["ActivationQuantizer", "FixedQuantizer", "Mode", "WeightQuantizer", "current_mode", "forward_mode", "record", "recording"]
+__all__ = [
+    "ActivationQuantizer",
+    "FixedQuantizer",
+    "Mode",
+    "WeightQuantizer",
+    "current_mode",
+    "forward_mode",
+    "record",
+    "recording",
+]

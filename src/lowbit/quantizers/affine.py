@@ -17,6 +17,15 @@ MINIMAL_RANGE = 1e-4
 """Real units. Narrower ranges give scales that LiteRT's delegate refuses to load (measured)."""
 
 
+def reciprocal(number: float) -> float:
+    """1 / number in float32, to multiply by.
+
+    A division by a constant is turned into this multiplication by TensorFlow's graph optimizer, and not in eager mode;
+    written as a multiplication the result is the same bits everywhere.
+    """
+    return float(np.float32(1) / np.float32(number))
+
+
 def code_range(bits: int, *, narrow: bool = False) -> tuple[int, int]:
     """Smallest and largest code of a signed integer; `narrow` leaves out the lowest.
 
@@ -38,8 +47,8 @@ def activation_parameters(minimum: Tensor, maximum: Tensor, bits: int) -> tuple[
     lowest, highest = code_range(bits)
     if bits == 16:
         bound = ops.maximum(ops.maximum(-low, high), MINIMAL_RANGE)
-        return bound / float(highest), ops.zeros_like(bound)
-    scale = ops.maximum(high - low, MINIMAL_RANGE) / float(highest - lowest)
+        return bound * reciprocal(highest), ops.zeros_like(bound)
+    scale = ops.maximum(high - low, MINIMAL_RANGE) * reciprocal(highest - lowest)
     zero_point = ops.clip(ops.round(float(lowest) - low / scale), lowest, highest)
     return scale, zero_point
 

@@ -112,5 +112,8 @@ def add(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tenso
     return ops.cast(ops.right_shift(total, shift), "float32") + zero_point
 
 
-def round_half_away(x: Tensor) -> Tensor:
-    return ops.sign(x) * ops.floor(ops.abs(x) + 0.5)
+def mean_half_away(total: Tensor, count: Tensor) -> Tensor:
+    """`total / count` of integers in float32, rounded half away from zero, in integer arithmetic."""
+    total, count = ops.cast(total, "int32"), ops.cast(count, "int32")
+    magnitude = ops.floor_divide(2 * ops.abs(total) + count, 2 * count)
+    return ops.cast(ops.sign(total) * magnitude, "float32")

@@ -31,7 +31,7 @@ class WeightQuantizer:
     def scale(self, weights: Tensor) -> Tensor:
         """One scale per channel, shape (channels,): largest absolute weight / largest code."""
         bound = ops.max(ops.abs(weights), axis=tuple(range(len(weights.shape) - 1)))
-        return ops.maximum(bound / float(self.largest_code), _SMALLEST_SCALE)
+        return ops.maximum(bound * affine.reciprocal(self.largest_code), _SMALLEST_SCALE)
 
     def codes(self, weights: Tensor, scale: Tensor) -> Tensor:
         """Integers in float32, half to even, in [-largest_code, largest_code]."""

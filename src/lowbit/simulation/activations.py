@@ -47,7 +47,7 @@ class QuantizedActivation(SimulatedLayer):
         return self.float_output(inputs)
 
     def integer_codes(self, centred: list[Tensor]) -> Tensor:
-        scale, _ = self.sources()[0].parameters()
+        scale, _ = self.source().parameters()
         return self.output_quantizer.to_codes(_FUNCTIONS[self.activation](centred[0] * scale))
 
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:

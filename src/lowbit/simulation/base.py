@@ -62,7 +62,7 @@ class SimulatedLayer(keras.layers.Layer):
         self._link = _Link(())
 
     def link(self, sources: Sequence[TensorQuantizer | None], *, is_output: bool = False) -> None:
-        """Say which quantizers the inputs come from, in the order of the inputs (None: float), and what is an output."""
+        """Say which quantizers the inputs come from, in order (None: float), and whether this is an output."""
         self._link = _Link(sources, is_output)
 
     def is_output(self) -> bool:
@@ -71,6 +71,13 @@ class SimulatedLayer(keras.layers.Layer):
 
     def sources(self) -> tuple[TensorQuantizer | None, ...]:
         return self._link.sources
+
+    def source(self, position: int = 0) -> TensorQuantizer:
+        """The quantizer of one input, where integer arithmetic needs it."""
+        quantizer = self.sources()[position]
+        if quantizer is None:
+            raise ValueError(f"input {position} of {self.name!r} has no quantizer")
+        return quantizer
 
     def tensor_quantizer(self) -> TensorQuantizer | None:
         """The quantizer of the output tensor: its own, or its input's where the scale passes through."""
@@ -108,8 +115,7 @@ class SimulatedLayer(keras.layers.Layer):
         if training:
             return quantizer.fake_quantize(self.simulated_output(values, True), training=True)
         if self.is_exact():
-            centred = [source.centred(x) for source, x in zip(self.sources(), values, strict=True)]
-            codes = self.integer_codes(centred)
+            codes = self.integer_codes([self.source(i).centred(x) for i, x in enumerate(values)])
         else:
             codes = quantizer.to_codes(self.simulated_output(values, False))
         record(self.name, codes)

@@ -34,7 +34,7 @@ class QuantizedAdd(SimulatedLayer):
 
     def integer_codes(self, centred: list[Tensor]) -> Tensor:
         scale, zero_point = self.output_quantizer.parameters()
-        input_scales = [source.parameters()[0] for source in self.sources()]
+        input_scales = [self.source(i).parameters()[0] for i in range(2)]
         codes = integer.add(centred, input_scales, scale, zero_point)
         return integer.clamp(codes, *activation_codes(self.activation, scale, zero_point))
 
@@ -95,7 +95,7 @@ class QuantizedAffine(WrappingLayer):
 
     def integer_codes(self, centred: list[Tensor]) -> Tensor:
         (factor, factor_scale, _), (shift, shift_scale, _) = (_constant_grid(v) for v in self.factor_and_shift())
-        input_scale, _ = self.sources()[0].parameters()
+        input_scale, _ = self.source().parameters()
         product_scale, product_zero = self.product_quantizer.parameters()
         scale, zero_point = self.output_quantizer.parameters()
         product = integer.requantize(centred[0] * factor, input_scale * factor_scale / product_scale, product_zero)

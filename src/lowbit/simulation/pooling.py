@@ -29,7 +29,7 @@ class QuantizedMean(WrappingLayer):
 
     def integer_codes(self, centred: list[Tensor]) -> Tensor:
         count = centred[0].shape[1] * centred[0].shape[2]
-        input_scale, _ = self.sources()[0].parameters()
+        input_scale, _ = self.source().parameters()
         scale, zero_point = self.output_quantizer.parameters()
         total = ops.sum(centred[0], axis=(1, 2), keepdims=self.layer.keepdims)
         codes = integer.requantize_fused(total, input_scale / (scale * float(count)), zero_point)
@@ -44,13 +44,13 @@ class QuantizedAveragePooling2D(WrappingLayer):
         return self.sources()[0] if self.sources() else None
 
     def integer_codes(self, centred: list[Tensor]) -> Tensor:
-        _, zero_point = self.sources()[0].parameters()
+        _, zero_point = self.source().parameters()
         codes = centred[0] + zero_point
         ones = ops.ones_like(codes[:1, :, :, :1])
         size = float(self.layer.pool_size[0] * self.layer.pool_size[1])
         total = ops.round(self.layer(codes) * self._valid(codes, ones, size))
         count = self._valid(codes, ones, size)
-        return integer.round_half_away(total / count)
+        return integer.mean_half_away(total, count)
 
     def _valid(self, codes: Tensor, ones: Tensor, size: float) -> Tensor:
         """How many elements of each window lie inside the image, shape (1, rows, columns, 1)."""

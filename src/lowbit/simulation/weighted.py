@@ -95,7 +95,7 @@ class WeightedLayer(WrappingLayer):
     def integer_weights(self) -> tuple[Tensor, Tensor, Tensor]:
         """Codes (channels last), scale and int32 bias codes of the file, all float32."""
         gain, bias = self.gain_and_bias()
-        input_scale, _ = self.sources()[0].parameters()
+        input_scale, _ = self.source().parameters()
         return self.weight_quantizer.folded(self.by_channel(self.kernel()), gain, bias, input_scale)
 
     def integer_codes(self, centred: list[Tensor]) -> Tensor:
@@ -108,7 +108,7 @@ class WeightedLayer(WrappingLayer):
             terms=self.terms(),
             largest_code=self.weight_quantizer.largest_code,
         )
-        input_scale, _ = self.sources()[0].parameters()
+        input_scale, _ = self.source().parameters()
         scale, zero_point = self.output_quantizer.parameters()
         if self.runs_built_in():
             result = integer.requantize_fixed_point(accumulator, (input_scale, weight_scale, scale), zero_point)
@@ -127,7 +127,7 @@ class WeightedLayer(WrappingLayer):
             stored = ops.convert_to_numpy(self.as_stored(ops.convert_to_tensor(kernel.astype("float32"))))
             return {"kernel": Constant(values=stored), "bias": Constant(values=bias.astype("float32"))}
         codes, scale, bias_codes = (ops.convert_to_numpy(x) for x in self.integer_weights())
-        input_scale = ops.convert_to_numpy(self.sources()[0].parameters()[0])
+        input_scale = ops.convert_to_numpy(self.source().parameters()[0])
         kernel = self.as_stored(ops.convert_to_tensor(codes * scale))
         stored_codes = ops.convert_to_numpy(self.as_stored(ops.convert_to_tensor(codes))).astype("int8")
         bias = bias_codes.astype("float64") * (input_scale.astype("float64") * scale.astype("float64"))
@@ -217,8 +217,12 @@ def activation_codes(activation: str, scale: Tensor, zero_point: Tensor) -> tupl
 
 
 def batch_norm_as_affine(norm: keras.layers.BatchNormalization) -> tuple[Tensor, Tensor]:
-    """Gain and shift, each (channels,), that a batch norm applies in inference."""
-    gain = 1.0 / ops.sqrt(norm.moving_variance + norm.epsilon)
+    """Gain and shift, each (channels,), that a batch norm applies in inference.
+
+    Not `1 / sqrt(variance)`, which TensorFlow's graph optimizer turns into approximate operations of other bits.
+    """
+    variance = norm.moving_variance + norm.epsilon
+    gain = ops.sqrt(variance) / variance
     if norm.gamma is not None:
         gain = norm.gamma * gain
     shift = -norm.moving_mean * gain

@@ -83,9 +83,9 @@ def test_the_control_and_qat_train_alike() -> None:
     [
         ("float", False, True, 1e-3, "train"),
         ("float", True, True, 1e-3, "train"),  # a frozen base uses its stored statistics; the head has none
-        ("float", True, False, 1e-3, "reestimate"),
+        ("float", True, False, 1e-3, "freeze"),
         ("qat-scratch-w8a8", False, True, 1e-3, "train"),
-        ("qat-scratch-w8a8", True, True, 1e-4, "reestimate"),
+        ("qat-scratch-w8a8", True, True, 1e-4, "freeze"),
     ],
 )
 def test_batch_norm_and_learning_rate_of_first_trainings(

@@ -82,26 +82,26 @@ def training(stage: str, settings: Settings, subject: Subject) -> Job:
 def _training_settings(stage: str, settings: Settings, info: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `recipes.training.Training`; none for a float model that comes trained.
 
-    Statistics of a pretrained base move too slowly for a short training (momentum 0.999): where it is trained, they
-    are estimated anew. The control and QAT freeze them, both alike.
+    Statistics of a pretrained base move too slowly for a short training (momentum 0.999), and estimated anew they cost
+    accuracy at first (docs/decisions/0006): wherever a pretrained base or a trained model is trained on, batch norm is
+    frozen.
     """
     base, patience, seed = info["pretrained_base"], settings.patience, settings.seed
     common = {"patience": patience, "seed": seed}
     if stage == "float":
         if info["trained"]:
             return {}
-        moving = base and not settings.freeze
         return {
             "epochs": settings.epochs,
             "learning_rate": settings.lr,
-            "batch_norm": "reestimate" if moving else "train",
+            "batch_norm": "freeze" if base and not settings.freeze else "train",
             **common,
         }
     if stage == "qat-scratch-w8a8":
         return {
             "epochs": settings.epochs,
             "learning_rate": settings.qat_lr if base else settings.lr,
-            "batch_norm": "reestimate" if base else "train",
+            "batch_norm": "freeze" if base else "train",
             **common,
         }
     return {

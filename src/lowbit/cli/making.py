@@ -44,6 +44,7 @@ def quantize(
     _check_recipe(chosen, data, io)
     options.at_least_one(calibration_samples=calibration_samples)
     from lowbit.cli import subject
+    from lowbit.compare.cards import write_tflite_card
 
     taken = subject.open_subject(
         model, data, model_arg=model_arg, preprocess=preprocess, image_size=image_size, seed=seed
@@ -55,13 +56,12 @@ def quantize(
         parity = subject.feed(subject.split_of(taken.dataset).batches(32, limit=PARITY_SAMPLES), taken.model)
     made = chosen.make(recipes.Request(model=taken.model, path=path, calibration=calibration, parity=parity, io=io))
     told = {} if taken.told is None else taken.told.preprocessing
-    inside = subject.write_tflite_card(
+    inside = write_tflite_card(
         path,
         recipe=recipe,
         preprocessing=told if taken.dataset is None else taken.dataset.preprocessing,
         class_names=taken.loaded.class_names or (taken.dataset.class_names if taken.dataset is not None else None),
-        parity=made.parity,
-        made=subject.made_by("quantize", io=io, calibration_samples=calibration_samples, seed=seed),
+        made_by=subject.made_by("quantize", made.parity, io=io, calibration_samples=calibration_samples, seed=seed),
     )
     _show_file(session, {"recipe": recipe, "io": io}, made, inside)
 
@@ -183,6 +183,7 @@ def export(
         raise InputError(received=f"--io {io}", expected="float32 or int8", mend="leave --io out for float32")
     from lowbit.card import read_card
     from lowbit.cli import subject
+    from lowbit.compare.cards import write_tflite_card
     from lowbit.export import export as export_simulation
 
     model, card = subject.open_simulation(source), read_card(source)
@@ -194,13 +195,12 @@ def export(
     made = export_simulation(model, path, io=io, parity=batches)
     recipe = f"qat-{model.spec.name}" if card is None else card.recipe.removeprefix("keras-")
     preprocessing = {} if card is None else card.preprocessing
-    inside = subject.write_tflite_card(
+    inside = write_tflite_card(
         path,
         recipe=recipe,
         preprocessing=preprocessing if dataset is None else dataset.preprocessing,
         class_names=None if card is None else card.class_names,
-        parity=made.parity,
-        made=subject.made_by("export", io=io, simulation=source.name),
+        made_by=subject.made_by("export", made.parity, io=io, simulation=source.name),
     )
     _show_file(session, {"recipe": recipe, "io": io}, made, inside)
 

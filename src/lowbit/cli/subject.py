@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A command's model and data, brought together. Loads keras: imported inside the commands that need it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lowbit import __version__, records
-from lowbit.card import Card, CardEndpoint, read_card, write_card
+from lowbit.card import Card, read_card
 from lowbit.cli import options
 from lowbit.compare import Settings
 from lowbit.compare.jobs.opening import feed
@@ -15,7 +15,6 @@ from lowbit.compare.subject import data_arguments, data_arguments_of_file, is_fr
 from lowbit.data import Dataset, Split, load_dataset
 from lowbit.errors import InputError
 from lowbit.results import ParityResult
-from lowbit.runtime import FileSummary, inspect
 from lowbit.simulation import Simulation
 from lowbit.zoo import LoadedModel, load_file, load_model
 from lowbit.zoo.checks import check_class_count, check_classes, check_inputs
@@ -30,7 +29,6 @@ __all__ = [
     "open_simulation",
     "open_subject",
     "split_of",
-    "write_tflite_card",
 ]
 
 
@@ -156,41 +154,7 @@ def counts(dataset: Dataset) -> str:
     return f"{dataset.name}: " + ", ".join(f"{count:,} {name}" for name, count in dataset.counts.items())
 
 
-def made_by(command: str, **settings: Any) -> dict[str, Any]:
-    """How a file was made, for its card."""
-    return {"command": f"lowbit {command}", "lowbit": __version__, **settings}
-
-
-def write_tflite_card(
-    path: Path,
-    *,
-    recipe: str,
-    preprocessing: Mapping[str, Any],
-    class_names: Sequence[str] | None,
-    parity: ParityResult | None,
-    made: Mapping[str, Any],
-) -> FileSummary:
-    """Look into a written `.tflite` and put its card beside it; returns what is inside."""
-    inside = inspect(path)
+def made_by(command: str, parity: ParityResult | None = None, **settings: Any) -> dict[str, Any]:
+    """How a file was made, for its card; of the parity the summary, not each tensor."""
     measured = None if parity is None else {**records.encode(parity), "per_tensor": []}
-    ends = [
-        tuple(
-            CardEndpoint(
-                name=end.name, shape=tuple(end.shape[1:]), dtype=end.dtype, scale=end.scale, zero_point=end.zero_point
-            )
-            for end in side
-        )
-        for side in (inside.inputs, inside.outputs)
-    ]
-    write_card(
-        path,
-        Card(
-            recipe=recipe,
-            inputs=ends[0],
-            outputs=ends[1],
-            preprocessing=preprocessing,
-            class_names=None if class_names is None else tuple(class_names),
-            made_by={**made, "parity": measured},
-        ),
-    )
-    return inside
+    return {"command": f"lowbit {command}", "lowbit": __version__, **settings, "parity": measured}

@@ -19,8 +19,8 @@ from lowbit.compare.keras_latency import measure_keras_file
 from lowbit.compare.outputs import scores
 from lowbit.compare.statistics import right, wilson
 from lowbit.data import Dataset, load_dataset, rename_inputs
-from lowbit.data.functions import is_function_word
 from lowbit.errors import InputError
+from lowbit.functions import is_function_word
 from lowbit.results import LatencyResult
 
 BATCH_SIZE = 64

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from lowbit import records
-from lowbit.data.functions import resolve
 from lowbit.errors import FileFormatError, InputError
+from lowbit.functions import resolve
 from lowbit.results import LatencyResult
 from lowbit.runtime import Measured
 from lowbit.runtime.memory import MemoryWatch

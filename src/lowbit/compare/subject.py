@@ -13,10 +13,10 @@ from lowbit.compare.evaluate import holds_arrays, no_card
 from lowbit.compare.folder import INITIAL
 from lowbit.compare.settings import Settings
 from lowbit.data import Dataset
-from lowbit.data.functions import is_function_word
 from lowbit.engines import Job
 from lowbit.errors import InputError
 from lowbit.files import sha256
+from lowbit.functions import is_function_word
 from lowbit.zoo import default_image_size, default_preprocess
 from lowbit.zoo.catalog import entry, is_name
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lowbit.data.functions import source_of
 from lowbit.data.partition import SPLITS
 from lowbit.data.preprocessing import Preprocessing
 from lowbit.data.source import Array, Source
 from lowbit.data.split import Split
 from lowbit.errors import InputError
+from lowbit.functions import source_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,11 +11,11 @@ from lowbit.data.dataset import Dataset
 from lowbit.data.digits import NAME as DIGITS
 from lowbit.data.digits import load_digits
 from lowbit.data.folders import load_folder
-from lowbit.data.functions import is_function_word, resolve
 from lowbit.data.npz import load_npz
 from lowbit.data.options import Options, image_size_of
 from lowbit.data.tfds_sets import load_tfds
 from lowbit.errors import InputError
+from lowbit.functions import is_function_word, resolve
 
 _TFDS_WORD = re.compile(r"[a-z]\w*(/[\w.-]+)?(:\d+\.\d+\.\d+)?", re.IGNORECASE)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lowbit.data.functions import is_function_word, resolve
 from lowbit.data.source import Array
 from lowbit.errors import InputError
+from lowbit.functions import is_function_word, resolve
 
 # Mean and standard deviation of ImageNet's channels, for pixel values 0..1 (red, green, blue).
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)

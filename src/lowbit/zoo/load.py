@@ -9,12 +9,13 @@ import keras
 
 from lowbit.card import read_card
 from lowbit.errors import InputError
+from lowbit.functions import is_function_word
 from lowbit.zoo.arguments import parse
 from lowbit.zoo.build import build_model
 from lowbit.zoo.catalog import entry, is_name
 from lowbit.zoo.checks import check_class_count, check_finite, check_inputs
 from lowbit.zoo.files import is_file_word, load_file
-from lowbit.zoo.functions import call_function, is_function_word
+from lowbit.zoo.functions import call_function
 
 Shapes = Mapping[str, tuple[int, ...]]
 

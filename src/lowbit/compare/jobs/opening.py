@@ -10,7 +10,7 @@ import keras
 import lowbit.simulation  # noqa: F401  registers the layers of saved simulations
 from lowbit.card import Card, CardEndpoint, write_card
 from lowbit.data import Dataset, rename_inputs
-from lowbit.data.functions import resolve
+from lowbit.functions import resolve
 
 
 def start(seed: int) -> None:

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lowbit import recipes, records
-from lowbit.card import Card, CardEndpoint, write_card
+from lowbit.compare.cards import write_tflite_card
 from lowbit.compare.dataset import open_data
 from lowbit.compare.folder import row_file
 from lowbit.compare.jobs.opening import feed, open_model, start
 from lowbit.engines import JobContext
 from lowbit.recipes import Request
-from lowbit.runtime import Endpoint, inspect
 
 
 def write_file(
@@ -42,18 +41,13 @@ def write_file(
         parity=feed(dataset.split("validation").batches(batch_size, limit=parity_samples), model),
     )
     made = chosen.make(request)
-    inside = inspect(path)
     context.output(f"{row_file(recipe, chosen.kind)}.json")
-    write_card(
+    inside = write_tflite_card(
         path,
-        Card(
-            recipe=recipe,
-            inputs=tuple(_endpoint(end) for end in inside.inputs),
-            outputs=tuple(_endpoint(end) for end in inside.outputs),
-            preprocessing=dataset.preprocessing,
-            class_names=dataset.class_names,
-            made_by=made_by,
-        ),
+        recipe=recipe,
+        preprocessing=dataset.preprocessing,
+        class_names=dataset.class_names,
+        made_by=made_by,
     )
     return {
         "parity": records.encode(made.parity),
@@ -66,9 +60,3 @@ def write_file(
         "delegated_share": inside.delegated_share,
         "delegated_reason": inside.delegated_reason,
     }
-
-
-def _endpoint(end: Endpoint) -> CardEndpoint:
-    return CardEndpoint(
-        name=end.name, shape=tuple(end.shape[1:]), dtype=end.dtype, scale=end.scale, zero_point=end.zero_point
-    )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`package.module:function`: a user's own code, named by a word on the command line."""
 
+import difflib
 import importlib
 import inspect
 import os
@@ -10,7 +11,6 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from lowbit.data.names import closest
 from lowbit.errors import InputError
 
 _WORD = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<function>[^\W\d]\w*)")
@@ -37,10 +37,11 @@ def resolve(word: str) -> Callable[..., Any]:
     module = _import(found["module"], word)
     function = getattr(module, found["function"], None)
     if not callable(function):
+        close = difflib.get_close_matches(found["function"], dir(module), n=1)
         raise InputError(
             received=f"{word!r}: module {found['module']!r} has no function {found['function']!r}",
             expected="the name of a function in that module",
-            mend=closest(found["function"], dir(module)) + "check the spelling after the colon",
+            mend=f"did you mean {close[0]!r}?" if close else "check the spelling after the colon",
         )
     return function
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lowbit.export import export, flatbuffer, parity
-from lowbit.simulation import quantize_model
+from lowbit.simulation import calibrate, quantize_model
 
 
 @pytest.mark.parametrize("io", ["float32", "int8"])
@@ -23,6 +23,21 @@ def test_every_code_is_equal(every_layer, images, tmp_path, spec, io):
         *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MUL", "MEAN", "PAD", "MAX_POOL_2D"),
         *("AVERAGE_POOL_2D", "LOGISTIC", "TANH", "SOFTMAX", "RESHAPE", "RELU"),
     }
+
+
+@pytest.mark.parametrize("io", ["float32", "int8"])
+def test_inputs_next_to_a_half_get_the_files_codes(tmp_path, io):
+    inputs = keras.Input((2048,), name="x")
+    simulation = quantize_model(keras.Model(inputs, keras.layers.Dense(1, name="dense")(inputs)))
+    generator = np.random.default_rng(0)
+    calibrate(simulation, [generator.uniform(-0.95, 1.1, (4, 2048)).astype("float32")])
+    scale = float(simulation.quantizers()["x_quantized"].parameters()[0])
+    halves = (generator.integers(-280, 280, (8, 2048)) / 2 * scale).astype("float32")
+    nudged = np.nextafter(halves, generator.choice([-9, 9], halves.shape).astype("float32"))
+    result = export(simulation, tmp_path / "model.tflite", io=io, parity=[halves, nudged]).parity
+    assert result.worst_equal == 1.0
+    compiled = simulation.predict(nudged, verbose=0)
+    assert np.array_equal(compiled, np.asarray(simulation(nudged, training=False)))
 
 
 def test_sixteen_bit_activations_are_close(every_layer, images, tmp_path):

@@ -85,6 +85,16 @@ class ActivationQuantizer(TensorQuantizer):
             ops.convert_to_tensor(self.minimum), ops.convert_to_tensor(self.maximum), self.bits
         )
 
+    def input_codes(self, x: Tensor) -> Tensor:
+        """Any real values -> codes as LiteRT's QUANTIZE makes them: times the float32 reciprocal of the scale.
+
+        The 1 is hidden from TensorFlow's graph optimizer, which makes `1 / scale` an approximate reciprocal.
+        """
+        scale, zero_point = self.parameters()
+        one = ops.minimum(ops.maximum(ops.convert_to_tensor(self.observations), 1.0), 1.0)
+        codes = ops.round(x * (one / scale)) + zero_point
+        return ops.clip(codes, *affine.code_range(self.bits, narrow=self.bits == 16))
+
     def observe(self, x: Tensor) -> None:
         """Widen the range to hold all of `x` (calibration, eager)."""
         first = ops.equal(self.observations, 0.0)

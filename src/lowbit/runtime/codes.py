@@ -14,13 +14,15 @@ from lowbit.errors import InputError
 
 
 def to_codes(values: NDArray[np.floating], scale: float, zero_point: int, dtype: type) -> NDArray[np.integer]:
-    """`rint(values / scale) + zero_point` in float32, half to even, clamped to the range of `dtype`.
+    """`rint(values * (1 / scale)) + zero_point` in float32, half to even, clamped to the range of `dtype`.
+
+    LiteRT multiplies by the reciprocal; dividing gives other codes at halves.
 
     >>> to_codes(np.array([-1.0, 0.0, 0.25, 9.0], "float32"), scale=0.5, zero_point=3, dtype=np.int8)
     array([ 1,  3,  3, 21], dtype=int8)
     """
     limits = np.iinfo(dtype)
-    codes = np.divide(values, np.float32(scale), dtype=np.float32)
+    codes = np.multiply(values, np.float32(1) / np.float32(scale), dtype=np.float32)
     np.rint(codes, out=codes)
     codes += np.float32(zero_point)
     np.clip(codes, limits.min, limits.max, out=codes)

@@ -34,7 +34,7 @@ class QuantizeInput(SimulatedLayer):
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         if training or current_mode() is not Mode.SIMULATE:
             return super().call(inputs, training=training)
-        codes = self.output_quantizer.to_codes(inputs)
+        codes = self.output_quantizer.input_codes(inputs)
         record(self.name, codes)
         return self.output_quantizer.to_real(codes)
 

@@ -50,8 +50,19 @@ def set_constant(model: Model, tensor: Any, values: np.ndarray) -> None:
     model.buffers[tensor.buffer].data = np.frombuffer(np.ascontiguousarray(values).tobytes(), dtype="uint8")
 
 
+def remove_dead_operators(model: Model) -> None:
+    """Drop operators whose outputs nobody reads; a quantized file with one ends the process that opens it."""
+    graph = model.subgraphs[0]
+    while True:
+        read = {int(i) for operator in graph.operators for i in operator.inputs} | {int(i) for i in graph.outputs}
+        alive = [operator for operator in graph.operators if any(int(i) in read for i in operator.outputs)]
+        if len(alive) == len(graph.operators):
+            return
+        graph.operators = alive
+
+
 def remove_unused(model: Model) -> None:
-    """Drop tensors, buffers and operator codes that nothing refers to, and renumber the rest."""
+    """Drop tensors of the main graph, buffers and operator codes that nothing refers to; renumber the rest."""
     graph = model.subgraphs[0]
     used = sorted(
         {int(i) for op in graph.operators for i in [*op.inputs, *op.outputs] if i >= 0}
@@ -76,7 +87,7 @@ def _remove_unused_buffers(model: Model) -> None:
     empty = schema.BufferT()
     kept = [empty]
     number: dict[int, int] = {}
-    for tensor in model.subgraphs[0].tensors:
+    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
         data = model.buffers[tensor.buffer].data
         if data is None or len(data) == 0:
             tensor.buffer = 0
@@ -91,7 +102,7 @@ def _remove_unused_buffers(model: Model) -> None:
 
 
 def _remove_unused_codes(model: Model) -> None:
-    operators = model.subgraphs[0].operators
+    operators = [operator for graph in model.subgraphs for operator in graph.operators]
     used = sorted({operator.opcodeIndex for operator in operators})
     model.operatorCodes = [model.operatorCodes[old] for old in used]
     for operator in operators:

@@ -75,10 +75,8 @@ def tensor_quantizers(simulation: Simulation) -> dict[str, TensorQuantizer]:
         source = layer.tensor_quantizer()
         if source is not None:
             found.setdefault(layer.name, source)
-    for layer, inputs, _ in simulation.graph():
-        for tensor in simulation.inputs:
-            if inputs == [id(tensor)]:
-                found[tensor.name] = found[layer.name]
+    for name, layer in simulation.input_edges().items():
+        found[name] = found[layer.name]
     return found
 
 
@@ -117,7 +115,8 @@ def _configure(worker: quantizer.Quantizer, template: Template, simulation: Simu
 
 
 def _scope(name: str) -> str:
-    return f"^{re.escape(name)};?$"
+    """Matches the operator whose (first) output has this name; litert-quantizer joins outputs by semicolons."""
+    return f"^{re.escape(name)}(;|$)"
 
 
 Ranges = dict[str, dict[str, np.ndarray]]

@@ -104,8 +104,7 @@ def _simulate(simulation: Simulation, inputs: Any) -> tuple[dict[str, np.ndarray
 
 def _input_codes(simulation: Simulation, codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """An int8 input carries the model's own input name."""
-    edges = {inputs[0]: layer.name for layer, inputs, _ in simulation.graph()}
-    return {tensor.name: codes[edges[id(tensor)]] for tensor in simulation.inputs if edges[id(tensor)] in codes}
+    return {name: codes[layer.name] for name, layer in simulation.input_edges().items()}
 
 
 def _compared_tensors(content: bytes, simulation: Simulation) -> tuple[dict[str, tuple[int, str]], tuple[str, ...]]:

@@ -91,6 +91,7 @@ def _convert(simulation: Simulation, batch: int) -> Template:
             raise
         raise _not_convertible(error) from error
     _remove_barriers(model, points, simulation)
+    flatbuffer.remove_dead_operators(model)
     flatbuffer.remove_unused(model)
     slots = _find_labels(model, labels)
     return Template(content=flatbuffer.write(model), slots=slots, float_scopes=_float_scopes(model, simulation, points))
@@ -134,7 +135,7 @@ def _graph_function(
         points.extend(name for name in marked if name not in points)
         return marked
 
-    signature = [tf.TensorSpec((batch, *_static(t)), tf.float32, name=_plain(t.name)) for t in simulation.inputs]
+    signature = [tf.TensorSpec((batch, *_static(t)), tf.float32, name=_argument(i)) for i, t in enumerate(simulation.inputs)]
     frozen = [(variable, tf.constant(variable.numpy())) for variable in _float_variables(simulation)]
     with keras.StatelessScope(state_mapping=frozen):
         return tf.function(call, autograph=False).get_concrete_function(*signature), points
@@ -149,13 +150,16 @@ def _float_variables(simulation: Simulation) -> list[Any]:
 def _static(tensor: Any) -> tuple[int, ...]:
     shape = tuple(tensor.shape[1:])
     if any(size is None for size in shape):
-        raise ExportError(f"input {tensor.name!r} has the free shape {shape}; export needs fixed sizes")
+        raise ExportError(
+            f"input {tensor.name!r} has the free shape {shape}; a file has fixed sizes: build the model with keras.Input "
+            "of the size it will run at"
+        )
     return shape
 
 
-def _plain(name: str) -> str:
-    """A name TensorFlow accepts for an argument."""
-    return "".join(letter if letter.isalnum() else "_" for letter in name)
+def _argument(position: int) -> str:
+    """A name TensorFlow accepts for an argument, whatever the model's input is called."""
+    return f"input_{position}"
 
 
 def _marker(layer_name: str, marked: dict[str, Any]) -> Callable[[str, Any, Any], Any]:
@@ -215,7 +219,7 @@ def _restore_signature(graph: Any, signature: Any, simulation: Simulation, index
     signature.outputs = [entries[name] for name in outputs]
     for name, entry in zip(outputs, signature.outputs, strict=True):
         entry.tensorIndex = index[name]
-    by_argument = {_plain(tensor.name): tensor.name for tensor in simulation.inputs}
+    by_argument = {_argument(i): tensor.name for i, tensor in enumerate(simulation.inputs)}
     arguments = {flatbuffer.text(entry.name): entry for entry in signature.inputs}
     signature.inputs = [arguments[name] for name in by_argument]
     for argument, entry in zip(by_argument, signature.inputs, strict=True):
@@ -236,18 +240,23 @@ def _find_labels(model: Any, labels: Mapping[str, int]) -> dict[str, tuple[int, 
         first = int(ordered[np.searchsorted(ordered, int(stored.min()), side="right") - 1])
         order = stored.astype("int64") - first
         if sorted(order.tolist()) != list(range(stored.size)):
-            raise ExportError(f"the converter merged the constant {starts[first]!r} with others")
+            continue  # not labels: a constant of a layer kept float
         slots[starts[first]] = (number, order)
         tensor.name = starts[first]
     if set(slots) != set(labels):
         lost = sorted(set(labels) - set(slots))
-        raise ExportError(f"the converter folded the constant {lost[0]!r}; it cannot be tied to its quantizer")
+        raise ExportError(f"the converter folded or merged {lost[0]!r}; it cannot be tied to its quantizer")
     return slots
 
 
 def _float_scopes(model: Any, simulation: Simulation, points: list[str]) -> tuple[str, ...]:
     kept = {layer.name for layer in simulation.simulated_layers() if isinstance(layer, KeptFloat)}
     quantized = set(points) - kept
-    graph = model.subgraphs[0]
-    made = (flatbuffer.text(graph.tensors[int(op.outputs[0])].name) for op in graph.operators)
-    return tuple(name for name in made if name not in quantized)
+    main, *inner = model.subgraphs  # inner: the bodies of loops, such as an LSTM's
+    made = [_output_name(main, operator) for operator in main.operators]
+    looped = [_output_name(graph, operator) for graph in inner for operator in graph.operators]
+    return tuple(dict.fromkeys([*(name for name in made if name not in quantized), *looped]))
+
+
+def _output_name(graph: Any, operator: Any) -> str:
+    return flatbuffer.text(graph.tensors[int(operator.outputs[0])].name)

@@ -20,7 +20,7 @@ from lowbit.export.template import template
 from lowbit.files import replacing
 from lowbit.results import ParityResult
 from lowbit.runtime import check_file
-from lowbit.simulation import Simulation, quantize_model
+from lowbit.simulation import Simulation, quantize_model, require_model
 from lowbit.spec import Spec
 
 LEAST_AGREEMENT = 0.98
@@ -79,7 +79,8 @@ def export(
         if result is not None and result.top1_agreement is not None and result.top1_agreement < LEAST_AGREEMENT:
             raise ExportError(
                 f"file and simulation agree on {result.top1_agreement:.1%} of answers, under {LEAST_AGREEMENT:.0%}; "
-                f"worst tensor {result.worst_tensor!r}"
+                f"worst tensor {result.worst_tensor!r}; no file was written: calibrate on data like that it runs on, or keep "
+                "layers without integer form out of the model"
             )
     return _result(path, content, started, len(integers.tensor_quantizers(model)), result)
 
@@ -118,6 +119,7 @@ def _without_simulation(content: bytes, kind: str) -> bytes:
 
 
 def _check_request(model: Any, path: str | Path, spec: Spec | str | None, io: str) -> None:
+    require_model(model, keras.Model, "a Keras model or a simulation")
     if not str(path).endswith(".tflite"):
         raise InputError(received=f"path {str(path)!r}", expected="a name ending in .tflite", mend="add .tflite")
     if io not in ("float32", "int8"):
@@ -127,6 +129,11 @@ def _check_request(model: Any, path: str | Path, spec: Spec | str | None, io: st
             received=f"a simulation of {model.spec.name} and spec={spec!r}",
             expected="a spec for a float model only",
             mend="leave spec out; the simulation knows its own",
+        )
+    bits = model.spec.activations if isinstance(model, Simulation) else Spec.parse(spec or "w8a8").activations
+    if io == "int8" and bits != 8:
+        raise InputError(
+            received=f"io='int8' for {bits}-bit activations", expected="8-bit activations", mend="pass io='float32'"
         )
     if io == "int8" and not isinstance(model, Simulation) and spec is None:
         raise InputError(

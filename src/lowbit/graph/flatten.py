@@ -120,6 +120,14 @@ class _Flattener:
                 expected="layers with one output",
                 mend="replace it by a Keras layer; bare operations are not quantized yet",
             )
+        first = node.arguments.args[0] if node.arguments.args else None
+        taken = len(first) if isinstance(first, (list, tuple)) else 1
+        if taken != len(node.input_tensors) or isinstance(first, dict):
+            raise UnsupportedError(
+                received=f"layer {layer.name!r} ({type(layer).__name__}) called with several arguments",
+                expected="layers called with one tensor or one list of tensors",
+                mend="use another layer; such calls (attention, masks) are not quantized yet",
+            )
         self.used.add(id(layer))
         output = self.tensor(node.output_tensors[0])
         self.nodes.append(Node(name=layer.name, layer=layer, inputs=tuple(inputs), output=output))

@@ -17,6 +17,12 @@ IDENTITY = (
     layers.GaussianNoise,
     layers.AlphaDropout,
     layers.ActivityRegularization,
+    layers.RandomFlip,
+    layers.RandomRotation,
+    layers.RandomTranslation,
+    layers.RandomZoom,
+    layers.RandomContrast,
+    layers.RandomBrightness,
 )
 SAME_SCALE = (layers.MaxPooling2D, layers.ZeroPadding2D, layers.Flatten, layers.Reshape, layers.Permute)
 FIXED_RANGE = ("softmax", "sigmoid", "tanh")

@@ -52,6 +52,7 @@ class SimulatedLayer(keras.layers.Layer):
 
     fate = "quantized"
     reason = ""
+    is_edge = False
 
     def __init__(self, *, activation_bits: int, members: Sequence[str] = (), **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
@@ -100,6 +101,13 @@ class SimulatedLayer(keras.layers.Layer):
         """The runtime's integer arithmetic: input codes - zero points -> output codes."""
         raise NotImplementedError
 
+    def rounded(self, output: Tensor) -> Tensor:
+        """Codes of a float output, where the layer is not computed in integers."""
+        quantizer = self.tensor_quantizer()
+        if quantizer is None:
+            raise ValueError(f"{self.name!r} has no quantizer")
+        return quantizer.to_codes(output)
+
     def is_exact(self) -> bool:
         """Whether inference is computed in the runtime's integers."""
         return self.activation_bits == 8 and all(source is not None for source in self.sources())
@@ -117,7 +125,7 @@ class SimulatedLayer(keras.layers.Layer):
         if self.is_exact():
             codes = self.integer_codes([self.source(i).centred(x) for i, x in enumerate(values)])
         else:
-            codes = quantizer.to_codes(self.simulated_output(values, False))
+            codes = self.rounded(self.simulated_output(values, False))
         record(self.name, codes)
         return quantizer.to_real(codes)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lowbit.errors import InputError
 from lowbit.quantizers import ActivationQuantizer, Mode, forward_mode
-from lowbit.simulation.model import Simulation
+from lowbit.simulation.model import Simulation, require_model
 
 METHODS = ("minmax",)
 
@@ -26,6 +26,11 @@ def calibrate(simulation: Simulation, batches: Iterable[Any], *, method: str = "
         InputError: no batches, values that are not finite, inputs of another name or shape. The
             ranges are then as before.
     """
+    require_model(simulation, Simulation, "a simulation")
+    if not isinstance(batches, Iterable) or isinstance(batches, str):
+        raise InputError(
+            received=f"calibration {batches!r:.80}", expected="an iterable of batches", mend="pass arrays or a loader"
+        )
     if method not in METHODS:
         raise InputError(received=f"method={method!r}", expected=f"one of {METHODS}", mend="pass method='minmax'")
     checked = [model_inputs(simulation, batch, number) for number, batch in enumerate(batches)]

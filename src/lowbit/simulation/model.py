@@ -43,6 +43,11 @@ class Simulation(keras.Model):
                     inputs = [id(tensor) for tensor in node.input_tensors]
                     yield node.operation, inputs, id(node.output_tensors[0])
 
+    def input_edges(self) -> dict[str, SimulatedLayer]:
+        """By the name of an input, the layer that quantizes it; none for an input that only float layers read."""
+        names = {id(tensor): tensor.name for tensor in self.inputs}
+        return {names[inputs[0]]: layer for layer, inputs, _ in self.graph() if layer.is_edge and inputs[0] in names}
+
     def with_unrounded_outputs(self) -> keras.Model:
         """The same layers and weights, but a softmax, sigmoid or tanh at the output is not rounded.
 
@@ -106,6 +111,12 @@ class Simulation(keras.Model):
             )
         simulation: Simulation = super().from_config(config, custom_objects=custom_objects)
         return simulation.connect(Spec.parse(spec))
+
+
+def require_model(received: object, kind: type, words: str) -> None:
+    """Raises InputError when a caller passes something else than a model of that kind."""
+    if not isinstance(received, kind):
+        raise InputError(received=f"{type(received).__name__} {received!r:.80}", expected=words, mend="pass the model itself")
 
 
 # Keras's .h5 writer stores the bare class name instead of the registered one.

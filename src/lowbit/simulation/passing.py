@@ -15,6 +15,8 @@ from lowbit.simulation.base import Mark, SimulatedLayer, Tensor, WrappingLayer, 
 class QuantizeInput(SimulatedLayer):
     """The QUANTIZE op at a float input of the file, or the int8 input itself."""
 
+    is_edge = True
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.output_quantizer = ActivationQuantizer(bits=self.activation_bits, name="output_quantizer")
@@ -95,6 +97,10 @@ class KeptFloat(WrappingLayer):
 
     def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
         return call_layer(self.layer, inputs, training=training)
+
+    def rounded(self, output: Tensor) -> Tensor:
+        """The file has a QUANTIZE behind such a layer."""
+        return self.output_quantizer.input_codes(output)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"reason": self.reason}

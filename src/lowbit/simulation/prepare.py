@@ -14,7 +14,7 @@ from lowbit.simulation.activations import QuantizedActivation
 from lowbit.simulation.base import SimulatedLayer, Tensor, copy_layer
 from lowbit.simulation.calibrate import calibrate
 from lowbit.simulation.elementwise import QuantizedAdd, QuantizedAffine
-from lowbit.simulation.model import Simulation
+from lowbit.simulation.model import Simulation, require_model
 from lowbit.simulation.passing import Identity, KeptFloat, QuantizeInput, SameScale
 from lowbit.simulation.pooling import QuantizedAveragePooling2D, QuantizedMean
 from lowbit.simulation.weighted import QuantizedConv2D, QuantizedDense, QuantizedDepthwiseConv2D
@@ -51,6 +51,7 @@ def quantize_model(
         InputError: weights that are not finite, an unknown spec.
     """
     spec = Spec.parse(spec)
+    require_model(model, keras.Model, "a Keras model")
     if isinstance(model, Simulation):
         raise UnsupportedError(
             received=f"the simulation {model.name!r}", expected="a float model", mend="pass lowbit.strip(sim) instead"
@@ -65,13 +66,15 @@ def quantize_model(
 
 def _build(graph: FlatGraph, spec: Spec, name: str) -> Simulation:
     tensors: dict[int, Tensor] = {}
+    raw: dict[int, Tensor] = {}
     inputs = []
     for number, input_name, shape in zip(graph.inputs, graph.input_names, graph.input_shapes, strict=True):
         inputs.append(keras.Input(shape, name=input_name))
         edge = QuantizeInput(activation_bits=spec.activations, name=f"{input_name}_quantized")
-        tensors[number] = edge(inputs[-1])
+        raw[number], tensors[number] = inputs[-1], edge(inputs[-1])
     for group in group_operations(graph):
-        values = [tensors[number] for number in group.inputs]
+        known = tensors | raw if group.kind == "float" else tensors  # float layers read a float input as it is
+        values = [known[number] for number in group.inputs]
         for layer in simulated_layers(group, spec):
             values = [layer(values if len(values) > 1 else values[0])]
         tensors[group.output] = values[0]
@@ -116,6 +119,10 @@ def _activation(activation: str, layer_name: str, spec: Spec) -> SimulatedLayer:
 def _check_weights(model: keras.Model) -> None:
     for variable in model.variables:
         values = keras.ops.convert_to_numpy(variable)
+        if values.dtype == "float64":
+            raise UnsupportedError(
+                received=f"float64 weight {variable.path!r}", expected="float32 weights", mend="rebuild it in float32"
+            )
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise InputError(
                 received=f"NaN or infinite values in weight {variable.path!r}",

@@ -3,11 +3,12 @@
 
 import keras
 
-from lowbit.simulation.model import Simulation
+from lowbit.simulation.model import Simulation, require_model
 
 
 def strip(simulation: Simulation) -> keras.Model:
     """Remove all quantizers. Layers keep their names; weights are copied, unrounded and unfolded."""
+    require_model(simulation, Simulation, "a simulation")
     inputs = [keras.Input(tensor.shape[1:], name=tensor.name) for tensor in simulation.inputs]
     tensors = dict(zip(map(id, simulation.inputs), inputs, strict=True))
     for layer, sources, output in simulation.graph():

@@ -73,7 +73,7 @@ def read_card(model_path: str | os.PathLike[str]) -> Card | None:
         return None
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _unusable(path, f"no readable JSON ({error})") from error
     found = data.get("schema") if isinstance(data, dict) else None
     if found != SCHEMA:

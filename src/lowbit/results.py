@@ -59,6 +59,15 @@ class LatencyResult:
     threads: int
 
 
+def milliseconds(value: float) -> str:
+    """A latency in three digits that count.
+
+    >>> milliseconds(24.123), milliseconds(0.5), milliseconds(0.006994), milliseconds(1234.5)
+    ('24.1', '0.500', '0.00699', '1,234')
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TensorParity:
     """One activation tensor, the file against the simulation: shares 0..1 of `elements` over all samples.

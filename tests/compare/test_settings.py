@@ -46,7 +46,8 @@ def test_bounds_themselves_are_fine() -> None:
     [
         ("digits", "small_cnn", "runs/digits-small_cnn"),
         ("../data/deepweeds-128/", "mobilenet_v2", "runs/deepweeds-128-mobilenet_v2"),
-        ("my.module:load", "models/my net.keras", "runs/load-my-net"),
+        ("d2.data:mine", "models/my net.keras", "runs/d2.data.mine-my-net"),
+        ("deep_weeds:3.0.0", "mine:net", "runs/deep_weeds-3.0.0-mine.net"),
         ("weeds.npz", "..", "runs/weeds-data"),
     ],
 )

@@ -54,6 +54,7 @@ def test_a_model_function_is_built_for_the_data(tmp_path: Path, monkeypatch: pyt
     asked = {"model": "my_models:tiny", "recipes": "keras-float32,float32,ptq-w8a8", "preprocess": "0..1"}
     comparison, _ = again(tmp_path / "run", **asked)
     assert [(row.status, row.reason) for row in comparison.rows] == [("ok", None)] * 3
+    assert comparison.results.model["name"] == "my_models.tiny"
     assert again(tmp_path / "run", **asked)[1] == []
 
 
@@ -92,6 +93,17 @@ def refused(tmp_path: Path, match: str, **options: Any) -> None:
 )
 def test_wrong_usage(tmp_path: Path, options: dict[str, Any], match: str) -> None:
     refused(tmp_path, match, **options)
+
+
+def test_the_folder_of_another_model_is_kept_unless_fresh(
+    own_model: Path, finished: Comparison, tmp_path: Path, again: Again
+) -> None:
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "run"))
+    with pytest.raises(InputError, match="holds results of model 'small_cnn'.*'mine'; choose another --out.*--fresh"):
+        again(folder, model=str(own_model), recipes="float32")
+    assert (folder / "models" / "qat-w8a8.tflite").exists()
+    again(folder, model=str(own_model), recipes="float32", fresh=True)
+    assert sorted(path.name for path in (folder / "models").glob("*.tflite")) == ["float32.tflite"]
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:

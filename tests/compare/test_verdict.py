@@ -3,6 +3,7 @@
 
 import pytest
 
+from lowbit.compare.jobs.choosing import _remark
 from lowbit.compare.verdict import Candidate, decide, judge
 from lowbit.results import LatencyResult
 
@@ -45,7 +46,7 @@ def test_the_smallest_and_the_fastest_that_qualify_are_chosen() -> None:
     assert verdict.best == {"size": "small", "latency": "fast"}
     assert [j.qualifies for j in judgements] == [False, True, True]
     assert verdict.lines[0].startswith("Smallest within 1 point of float32: small, 20 bytes (+0.0 points on validation")
-    assert verdict.lines[1].startswith("Fastest within 1 point of float32: fast, 0.5 ms")
+    assert verdict.lines[1].startswith("Fastest within 1 point of float32: fast, 0.500 ms")
     assert len(verdict.lines) == 2 and verdict.undecided == ()
 
 
@@ -77,7 +78,34 @@ def test_too_few_images_are_said() -> None:
     verdict, _ = decide([candidate("a", total=180), candidate("b", lost=3, total=180, size=1)], 1.0)
     assert verdict.best["size"] == "a" and verdict.undecided == ("a", "b")
     assert "not decided with 180 images" in verdict.lines[0]
-    assert verdict.lines[2] == "Not decided with 180 images, so the measured drop decided: a, b."
+    assert (
+        verdict.lines[2]
+        == "Not decided with 180 images, so the measured drop decided: a (loses 0.00 points), b (loses 1.67 points)."
+    )
+
+
+def test_a_faster_or_smaller_float32_is_said() -> None:
+    lines = decide([candidate("a", size=50, ms=0.00699)], 1.0, candidate("float32", size=90, ms=0.006))[0].lines
+    assert "a, 50 bytes (" in lines[0] and lines[0].endswith("confidence).")
+    assert "a, 0.00699 ms (" in lines[1] and lines[1].endswith("; float32 itself is faster: 0.00600 ms.")
+    lines = decide([candidate("a", size=91, ms=0.5)], 1.0, candidate("float32", size=90, ms=0.50001))[0].lines
+    assert lines[0].endswith("; float32 itself is smaller: 90 bytes.") and "itself" not in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained", "words"),
+    [
+        (0, 100, "qualifies: gains 5.00 points on validation, at least 4.26 (95 %)"),
+        (5, 6, "qualifies: gains 0.05 points on validation, loses at most 0.25 (95 %)"),
+        (100, 0, "does not qualify: loses 5.00 points on validation, at most 5.86 (95 %)"),
+    ],
+)
+def test_changes_in_words(lost: int, gained: int, words: str) -> None:
+    assert _remark(judge(candidate("x", lost=lost, gained=gained), 1.0)) == words
+
+
+def test_a_loss_has_one_minus_sign() -> None:
+    assert "(−0.5 points on validation" in decide([candidate("x", lost=10)], 2.0)[0].lines[0]
 
 
 def test_a_sure_gain_is_called_a_gain() -> None:

@@ -40,6 +40,14 @@ def test_what_is_drawn(results):
     assert [round(y, 1) for _, y in latency.front] == [98.0, 98.5]
 
 
+def test_a_chosen_file_is_drawn_once_as_what_it_is(results):
+    copy = dataclasses.replace(results.rows[3], recipe="auto-size", notes={"chosen": "qat-w8a8, among ptq-w8a8"})
+    labels = {p.label: p for p in compose(dataclasses.replace(results, rows=(*results.rows, copy))).panels[0].points}
+    assert labels["qat-w8a8\nauto-size"].family == QAT and "auto-size" not in labels
+    alone = compose(dataclasses.replace(results, rows=(results.rows[1], copy))).panels[0].points
+    assert [(point.label, point.family) for point in alone] == [("float32", FLOAT), ("auto-size", QAT)]
+
+
 def test_front_when_less_is_better():
     assert front([(1, 5.0), (2, 6.0), (3, 4.0)], higher=False) == ((1, 5.0), (3, 4.0))
 

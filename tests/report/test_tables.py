@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import csv
+import dataclasses
 import io
 import json
 
@@ -43,11 +44,11 @@ def test_figures_in_the_terminal(results):
     assert lines["ptq-w8a8"][1:6] == ["97.5", "90.0", "to", "99.0", "−0.5"]
     assert lines["qat-w8a8"][1:3] == ["98.5", "★"]
     assert "<0.001" in lines["qat-w8a8"]
-    assert "99.9" in lines["qat-w8a8"]  # parity is rounded down: 100 means all
+    assert "99.9³" in lines["qat-w8a8"]  # parity is rounded down: 100 means all
     assert "100" in lines["ptq-w8a8"]
     assert "24.1" in lines["keras-float32"]
-    assert "0.012" in lines["float32"]
-    assert lines["float32"][lines["float32"].index("0.012") + 1] == "★"
+    assert "0.0123" in lines["float32"]
+    assert lines["float32"][lines["float32"].index("0.0123") + 1] == "★"
 
 
 def test_missing_figures_say_why_and_failed_rows_what_happened(results):
@@ -60,6 +61,13 @@ def test_missing_figures_say_why_and_failed_rows_what_happened(results):
     failed = next(line for line in text.splitlines() if line.startswith("ptq-w8a16 "))
     assert failed.split()[1] == "failed"
     assert "0.0" not in failed
+
+
+def test_unequal_codes_name_the_worst_tensor(results):
+    assert "³ worst tensor: conv\n" in printed(results, 300)
+    near = dataclasses.replace(results.rows[3], activations="int16")
+    text = markdown(dataclasses.replace(results, rows=(near,)))
+    assert "¹ worst tensor: conv; 16-bit activations are simulated in float arithmetic, which is near" in text
 
 
 def test_the_verdict_in_words(results):

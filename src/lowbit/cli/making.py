@@ -13,6 +13,7 @@ from lowbit.errors import InputError
 PARITY_SAMPLES = 64
 EPOCHS = 20
 QAT_LEARNING_RATE = 1e-4
+KEPT_FLOAT = "kept float"
 
 Out = Annotated[str, typer.Option("-o", "--out", help="The file to write.", show_default=False)]
 
@@ -41,6 +42,7 @@ def quantize(
     from lowbit import recipes
 
     chosen, path = recipes.get(recipe), options.output(out, ".tflite")
+    options.not_its_input(path, model)
     _check_recipe(chosen, data, io)
     options.at_least_one(calibration_samples=calibration_samples)
     from lowbit.cli import subject
@@ -49,6 +51,8 @@ def quantize(
     taken = subject.open_subject(
         model, data, model_arg=model_arg, preprocess=preprocess, image_size=image_size, seed=seed
     )
+    if not taken.loaded.trained:
+        session.note(f"warning: the zoo model {model} is untrained: the file's answers mean nothing, its size does")
     calibration = parity = None
     if taken.dataset is not None:
         session.note(subject.counts(taken.dataset))
@@ -109,6 +113,7 @@ def qat(
     from lowbit.spec import Spec
 
     path, bits = options.output(out, ".keras", ".h5"), Spec.parse(spec)
+    options.not_its_input(path, model)
     Settings(
         dataset=data, model=model, epochs=epochs, batch_size=batch_size, lr=lr, patience=patience, seed=seed,
         calibration_samples=calibration_samples,
@@ -179,14 +184,22 @@ def export(
 ) -> None:
     """Write a simulation as an integer .tflite file; with --data it is compared with the simulation, code by code."""
     source, path = options.existing(simulation, ".keras", ".h5"), options.output(out, ".tflite")
+    options.not_its_input(path, simulation)
     if io not in ("float32", "int8"):
         raise InputError(received=f"--io {io}", expected="float32 or int8", mend="leave --io out for float32")
     from lowbit.card import read_card
     from lowbit.cli import subject
     from lowbit.compare.cards import write_tflite_card
     from lowbit.export import export as export_simulation
+    from lowbit.simulation import fates
 
     model, card = subject.open_simulation(source), read_card(source)
+    if io == "int8" and model.spec.activations != 8:
+        raise InputError(
+            received=f"--io int8 for {source}, a simulation of {model.spec.name}",
+            expected="8-bit activations for int8 inputs and outputs",
+            mend="leave --io out",
+        )
     batches = dataset = None
     if data is not None:
         dataset = subject.data_for_file(source, model, data, preprocess=preprocess, image_size=image_size, seed=seed)
@@ -202,7 +215,8 @@ def export(
         class_names=None if card is None else card.class_names,
         made_by=subject.made_by("export", made.parity, io=io, simulation=source.name),
     )
-    _show_file(session, {"recipe": recipe, "io": io}, made, inside)
+    kept = {fate.layer: fate.reason for fate in fates(model) if fate.fate == KEPT_FLOAT}
+    _show_file(session, {"recipe": recipe, "io": io, "kept_float": kept}, made, inside)
 
 
 def _show_file(session: Session, head: dict[str, Any], made: Any, inside: Any) -> None:
@@ -211,6 +225,14 @@ def _show_file(session: Session, head: dict[str, Any], made: Any, inside: Any) -
 
     words = "parity not measured: no --data" if made.quantized_tensors else "no simulation to compare with"
     lines = [words] if made.parity is None else parity_lines(made.parity)
+    lines += [f"kept in float: {layer}: {reason}" for layer, reason in head.get("kept_float", {}).items()]
+    worst = None if made.parity is None else made.parity.worst_equal
+    if worst is not None and worst < 1:
+        share = min(worst, 0.999999)  # rounded up to 100 % it would deny itself
+        session.note(
+            f"warning: parity {share:.4%} at {made.parity.worst_tensor}: "
+            "the file does not compute the simulation to the last code"
+        )
     session.result(
         {
             "file": str(made.path),

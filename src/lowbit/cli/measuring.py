@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`evaluate`, `benchmark`, `inspect` and `parity`: what a written file is worth."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +14,8 @@ from lowbit.errors import InputError
 
 MODEL_FILES = (".tflite", ".keras", ".h5")
 KERAS_FILES = (".keras", ".h5")
+FIGURES_WIDTH = 52  # columns of a terminal that the figures of the latency table take
+LEAST_NAME_WIDTH = 20
 
 TFLite = Annotated[str, typer.Argument(help="A .tflite file.", metavar="FILE.tflite", show_default=False)]
 
@@ -45,7 +49,7 @@ def evaluate(
     from lowbit.compare import evaluate as evaluate_file
 
     path = options.existing(file, *MODEL_FILES)
-    options.at_least_one(threads=threads)
+    options.check_threads(threads)
     size = options.image_size(image_size)
     found = evaluate_file(path, data, split=split, threads=threads, preprocess=preprocess, image_size=size, seed=seed)
     low, high = found.ci95
@@ -70,19 +74,20 @@ def benchmark(
     """Measure each file's latency and peak memory, one sample at a time, in a clean process."""
     from lowbit import records
 
-    options.at_least_one(threads=threads, runs=runs)
+    options.check_threads(threads)
+    options.at_least_one(runs=runs)
     paths = [options.existing(file, *MODEL_FILES) for file in files]
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("file")
     for heading in ("median ms", "p10", "p90", "runs", "peak MB", "size MB"):
         table.add_column(heading, justify="right")
     rows = []
-    for path in paths:
+    for path, shown in zip(paths, _shown_names(paths, session.out.width - FIGURES_WIDTH)):
         session.detail(f"measuring {path}")
         found = _measure(path, threads, runs)
         latency, size = found.latency, path.stat().st_size
         table.add_row(
-            str(path),
+            shown,
             *(f"{value:.3f}" for value in (latency.median, latency.p10, latency.p90)),
             str(latency.runs),
             f"{found.peak_memory_bytes / 1e6:.1f}",
@@ -97,6 +102,19 @@ def benchmark(
             }
         )
     session.result({"files": rows}, table)
+
+
+def _shown_names(paths: Sequence[Path], width: int) -> list[str]:
+    """Whole paths where they fit, else file names where these differ; what is still too long loses its left.
+
+    >>> _shown_names([Path("runs/first/a.tflite"), Path("runs/first/b.tflite")], 10)
+    ['a.tflite', 'b.tflite']
+    """
+    names = [str(path) for path in paths]
+    width = max(width, LEAST_NAME_WIDTH)
+    if any(len(name) > width for name in names) and len({path.name for path in paths}) == len(paths):
+        names = [path.name for path in paths]
+    return [name if len(name) <= width else "…" + name[1 - width :] for name in names]
 
 
 def _measure(path: Any, threads: int, runs: int | None) -> Any:
@@ -168,12 +186,15 @@ def parity(
     from lowbit.export import parity as compare_codes
 
     model = subject.open_simulation(simulated)
+    _check_same_inputs(path, model)
     dataset = subject.data_for_file(simulated, model, data, preprocess=preprocess, image_size=image_size, seed=seed)
-    batches = subject.feed(subject.split_of(dataset, split).batches(32, limit=samples), model)
+    chosen = subject.split_of(dataset, split)
+    samples = min(samples, len(chosen))
+    batches = subject.feed(chosen.batches(32, limit=samples), model)
     found = compare_codes(model, path, batches, samples=samples)
     session.result(
         {"simulation": simulation, "file": file, "data": data, "samples": samples, **records.encode(found)},
-        _parity_table(session, found),
+        _parity_table(session, found) or "every tensor equal",
         *parity_lines(found),
     )
     if found.missing or found.worst_equal is None or found.worst_equal < least_equal:
@@ -192,8 +213,27 @@ def parity_lines(found: Any) -> list[str]:
     return lines + [f"no counterpart in the simulation: {name}" for name in found.missing]
 
 
-def _parity_table(session: Session, found: Any) -> Table:
-    """The tensors that are not all equal; every tensor with -v."""
+def _check_same_inputs(path: Path, model: Any) -> None:
+    """Raises InputError for a file whose inputs are not those of the simulation."""
+    from lowbit import runtime
+
+    runtime.check_file(path)
+    ours = {tensor.name: tuple(tensor.shape[1:]) for tensor in model.inputs}
+    theirs = {end.name: end.shape[1:] for end in runtime.Runner.open(path).inputs}
+    same = set(ours) == set(theirs) and all(
+        len(ours[name]) == len(theirs[name]) and all(own in (None, other) for own, other in zip(ours[name], theirs[name]))
+        for name in ours
+    )
+    if not same:
+        raise InputError(
+            received=f"{path} with inputs {theirs}",
+            expected=f"those of the simulation, {ours}",
+            mend="pass the file that was written from this simulation: lowbit export",
+        )
+
+
+def _parity_table(session: Session, found: Any) -> Table | None:
+    """The tensors that are not all equal, None when there is none; every tensor with -v."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("tensor", "op"):
         table.add_column(heading)
@@ -203,4 +243,4 @@ def _parity_table(session: Session, found: Any) -> Table:
         if session.verbose or tensor.equal < 1:
             shares = (f"{tensor.equal:.4%}", f"{tensor.within_one:.4%}")
             table.add_row(tensor.name, tensor.op, *shares, str(tensor.distinct_codes))
-    return table
+    return table if table.row_count or not found.per_tensor else None

@@ -59,7 +59,11 @@ def _without_descriptor(name: str, number: int) -> Iterator[None]:
         yield
     finally:
         setattr(sys, name, stream)
-        with contextlib.suppress(BrokenPipeError):
-            own.flush()
         os.dup2(own.fileno(), number)
+        try:
+            own.flush()
+        except OSError:  # full or closed at the other end: what is left goes nowhere, or closing would fail too
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, own.fileno())
+            os.close(nowhere)
         own.close()

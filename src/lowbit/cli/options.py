@@ -10,6 +10,8 @@ import typer
 
 from lowbit.errors import InputError
 
+MOST_THREADS = 1024
+
 DATA_HELP = "digits, a folder of images, a .npz file, package.module:function, or a tfds name."
 MODEL_HELP = "A .keras or .h5 file, package.module:function, or a zoo name such as small_cnn or mobilenet_v2."
 
@@ -95,6 +97,25 @@ def existing(word: str, *suffixes: str) -> Path:
     if not path.is_file():
         raise InputError(received=f"{word}, which is no file", expected="an existing file", mend="check the path")
     return path
+
+
+def not_its_input(path: Path, source: str) -> None:
+    """Raises InputError when the file to be written is the one that is read, by whatever name or link."""
+    if path.exists() and os.path.exists(source) and os.path.samefile(path, source):
+        raise InputError(
+            received=f"output {path}, which is the input {source}",
+            expected="another file: the input would be lost",
+            mend="choose another output path",
+        )
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises InputError for a number of threads that cannot be meant."""
+    at_least_one(threads=threads)
+    if threads is not None and threads > MOST_THREADS:
+        raise InputError(
+            received=f"--threads {threads}", expected=f"1 to {MOST_THREADS}", mend="pass the number of cores"
+        )
 
 
 def at_least_one(**numbers: int | None) -> None:

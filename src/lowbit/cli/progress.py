@@ -24,13 +24,13 @@ class ShownProgress:
         self._session = session
         self._draws = session.err.is_terminal and not session.quiet
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[remark]}"),
+            TextColumn("{task.fields[remark]}", style="dim", markup=False),
             console=session.err,
             transient=True,
             disable=not self._draws,

@@ -21,13 +21,28 @@ ROW_FAILED = 1
 WRONG_INPUT = 2
 
 _OWN_PACKAGES = ("ai_edge_litert", "h5py", "keras", "litert_quantizer", "PIL", "scipy", "tensorflow")
+# Names of files and layers are printed as they are: `a[bold].tflite` is no markup, `:smile:` no picture.
+_PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
 _OWN_CODE = str(Path(__file__).resolve().parents[1])
 
 
 def print_error(text: str) -> None:
-    """`error: …` in one line on stderr."""
-    sys.stderr.write(f"error: {' '.join(text.split())}\n")
-    sys.stderr.flush()
+    """`error: …` in one line on stderr; nowhere when nothing can be written there."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"error: {' '.join(text.split())}\n")
+        sys.stderr.flush()
+
+
+def error_line(error: Exception) -> str:
+    """A LowbitError says itself how to mend it; any other error gets its kind and a way to learn more."""
+    if isinstance(error, LowbitError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        where = "no room for the output" if error.filename is None else error.filename
+        return f"received {where}: {error.strerror}; expected a usable place; check path, space and permissions"
+    if isinstance(error, ModuleNotFoundError) and error.name in _OWN_PACKAGES:
+        return f"received no installed package {error.name!r}; expected all that lowbit needs; run: pip install lowbit"
+    return f"unexpected {type(error).__name__}: {error}; run again with --debug to see where it comes from"
 
 
 class Session:
@@ -52,8 +67,8 @@ class Session:
         self._open.enter_context(contextlib.redirect_stdout(sys.stderr))
         self._open.enter_context(warnings.catch_warnings())
         warnings.showwarning = self._show_warning
-        self.err = Console(stderr=True, quiet=self.quiet, highlight=False, soft_wrap=True)
-        self.out = Console(file=self._stdout, highlight=False, width=self._width())
+        self.err = Console(stderr=True, quiet=self.quiet, soft_wrap=True, **_PLAIN)
+        self.out = Console(file=self._stdout, width=self._width(), **_PLAIN)
         return self
 
     def __exit__(
@@ -63,7 +78,7 @@ class Session:
         if isinstance(error, Exception) and not isinstance(error, typer.Exit | typer.TyperException):
             if self.debug:
                 sys.excepthook(type(error), error, trace)
-            print_error(_line(error))
+            print_error(error_line(error))
             is_result = isinstance(error, LowbitError) and not isinstance(error, InputError)
             raise typer.Exit(ROW_FAILED if is_result else WRONG_INPUT)
         if error is None and self.exit_code != DONE:
@@ -71,7 +86,7 @@ class Session:
 
     def note(self, text: str) -> None:
         """A line for people, on stderr; not with -q."""
-        self.err.print(text, markup=False)
+        self.err.print(text)
 
     def detail(self, text: str) -> None:
         """A line for the curious, on stderr; only with -v."""
@@ -86,6 +101,7 @@ class Session:
             return
         for renderable in renderables:
             self.out.print(renderable)
+        self._stdout.flush()  # a full disk is found here, where it becomes an error
 
     def _show_warning(self, message: Warning | str, category: type[Warning], filename: str, *_: Any, **__: Any) -> None:
         """lowbit's own warnings in one line; those of libraries only with -v."""
@@ -96,16 +112,3 @@ class Session:
     def _width(self) -> int | None:
         """The terminal's, or enough for the whole table when the output is piped."""
         return None if self._stdout.isatty() or "COLUMNS" in os.environ else 160
-
-
-def _line(error: Exception) -> str:
-    """A LowbitError says itself how to mend it; any other error gets its kind and a way to learn more."""
-    if isinstance(error, LowbitError):
-        return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        return (
-            f"received {error.filename}: {error.strerror}; expected a usable place; check path, space and permissions"
-        )
-    if isinstance(error, ModuleNotFoundError) and error.name in _OWN_PACKAGES:
-        return f"received no installed package {error.name!r}; expected all that lowbit needs; run: pip install lowbit"
-    return f"unexpected {type(error).__name__}: {error}; run again with --debug to see where it comes from"

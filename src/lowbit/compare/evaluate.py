@@ -17,8 +17,10 @@ from lowbit import runtime
 from lowbit.card import Card, read_card
 from lowbit.compare.keras_latency import measure_keras_file
 from lowbit.compare.outputs import scores
+from lowbit.compare.preprocessing import holds_arrays, not_told, told_preprocessing
 from lowbit.compare.statistics import right, wilson
 from lowbit.data import Dataset, load_dataset, rename_inputs
+from lowbit.data.options import image_size_of
 from lowbit.errors import InputError
 from lowbit.functions import is_function_word
 from lowbit.results import LatencyResult
@@ -108,6 +110,7 @@ def _labelled(dataset: Dataset, split: str, names: list[str] | None = None) -> A
 
 
 def _evaluation(outputs: Any, labels: Any, split: str, seconds: float, threads: int | None) -> Evaluation:
+    _check_labels(outputs, np.asarray(labels))
     answers = right(scores(outputs), np.asarray(labels))
     correct, total = int(answers.sum()), len(answers)
     return Evaluation(
@@ -122,6 +125,17 @@ def _evaluation(outputs: Any, labels: Any, split: str, seconds: float, threads: 
     )
 
 
+def _check_labels(outputs: Any, labels: np.ndarray) -> None:
+    """Labels of which the model knows nothing are other data, not wrong answers. One unit decides by its sign."""
+    shape = () if isinstance(outputs, dict | list) else np.shape(outputs)
+    if len(shape) == 2 and shape[1] > 1 and len(labels) and int(labels.max()) >= shape[1]:
+        raise InputError(
+            received=f"label {int(labels.max())}",
+            expected=f"labels 0..{shape[1] - 1} for {shape[1]} outputs",
+            mend="use data with the classes that the model was trained on",
+        )
+
+
 def _fitting(
     path: Path,
     data: str | os.PathLike[str] | Dataset,
@@ -132,31 +146,30 @@ def _fitting(
 ) -> Dataset:
     """The data set as the model in `path` takes it, its class names checked against the card's."""
     card = read_card(path)
-    told = {} if card is None else dict(card.preprocessing)
-    if card is None and len(shapes) == 1 and len(shapes[0]) == 3 and None not in shapes[0]:
-        told = {"image_size": shapes[0][:2], "channels": shapes[0][2]}
-    given = {"preprocess": preprocess, "image_size": image_size}
-    told |= {name: value for name, value in given.items() if value is not None}
-    word = data.name if isinstance(data, Dataset) else os.fspath(data)
-    if told.get("preprocess") is None and not (isinstance(data, Dataset) or holds_arrays(word)):
-        raise no_card(path)
+    if isinstance(data, Dataset):
+        _check_class_names(card, data)
+        return data
+    told = told_preprocessing(path, card, shapes, preprocess=preprocess, image_size=image_size)
+    if told.get("preprocess") is None and not holds_arrays(os.fspath(data)):
+        raise not_told(path, card)
+    _check_image_size(told, shapes)
     dataset = _dataset(data, told, seed)
     _check_class_names(card, dataset)
     return dataset
 
 
-def holds_arrays(word: str) -> bool:
-    """Whether a data word means arrays, which may be a model's input already, and not image files."""
-    return word.endswith(".npz") or is_function_word(word)
-
-
-def no_card(path: str | os.PathLike[str]) -> InputError:
-    """The error for a model whose preprocessing nothing tells."""
-    return InputError(
-        received=f"model {os.fspath(path)!r} without a card beside it",
-        expected="how its images were preprocessed when it was trained",
-        mend="pass --preprocess -1..1, 0..1, 0..255, imagenet, none or module:function",
-    )
+def _check_image_size(told: dict[str, Any], shapes: list[tuple[int | None, ...]]) -> None:
+    """Refuse a size that the file does not take before an image is decoded; a user's function may change sizes."""
+    size = image_size_of(told.get("image_size"))
+    if size is None or len(shapes) != 1 or len(shapes[0]) != 3 or is_function_word(told.get("preprocess") or ""):
+        return
+    wanted = shapes[0][:2]
+    if any(side not in (None, asked) for side, asked in zip(wanted, size)):
+        raise InputError(
+            received=f"image size {size[0]}x{size[1]}",
+            expected=f"the size that the model takes, {wanted[0]}x{wanted[1]}",
+            mend="leave --image-size out, or pass that size",
+        )
 
 
 def _dataset(data: str | os.PathLike[str] | Dataset, told: dict[str, Any], seed: int) -> Dataset:

@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from lowbit.errors import InputError
+from lowbit.errors import InputError, LowbitError
+from lowbit.results import Results
 
 LEAST_FREE_BYTES = 32 << 20
 """Room that a run must find; a small one needs about 5 MiB, MobileNetV2 about 200 MiB."""
@@ -15,6 +16,7 @@ LEAST_FREE_BYTES = 32 << 20
 WORK = ".jobs/work"  # what jobs hand to each other and no user needs
 INITIAL = f"{WORK}/initial.keras"
 RESULTS = "results.json"
+DRAWN = ("table.md", "results.csv", "summary.txt", "samples.png", "tradeoff.png", "models.zip")
 
 
 def model_path(stage: str) -> str:
@@ -64,6 +66,35 @@ def prepare(folder: Path) -> None:
             expected=f"at least {LEAST_FREE_BYTES >> 20} MiB",
             mend="free some space or choose another folder with --out",
         )
+
+
+def is_foreign(folder: Path, *, model: str, dataset: str | None, fresh: bool) -> bool:
+    """Whether the folder holds results of another model or data set, by name; None where it is not known yet.
+
+    Raises InputError when it does and `fresh` does not allow to replace them.
+    """
+    try:
+        stored = Results.load(folder / RESULTS)
+    except LowbitError:
+        return False  # nothing there, or nothing that can be read
+    told = {"model": (stored.model.get("name"), model), "dataset": (stored.dataset.get("name"), dataset)}
+    other = {word: old for word, (old, new) in told.items() if None not in (old, new) and old != new}
+    if other and not fresh:
+        raise InputError(
+            received=f"out={str(folder)!r}, which holds results of "
+            + " and ".join(f"{word} {name!r}" for word, name in other.items()),
+            expected="an empty folder, or one with results of "
+            + " and ".join(f"{word} {told[word][1]!r}" for word in other),
+            mend="choose another --out, or replace what is there with --fresh",
+        )
+    return bool(other)
+
+
+def clear(folder: Path) -> None:
+    """Remove models and results of an earlier run, so that none is taken for one of the next."""
+    shutil.rmtree(folder / "models", ignore_errors=True)
+    for name in (RESULTS, *DRAWN):
+        (folder / name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

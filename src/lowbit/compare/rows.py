@@ -132,7 +132,7 @@ class RowMaker:
         else:
             notes["best_epoch"] = f"{training['best_epoch']} of {training['trained_epochs']}"
         if recipe.name in self._remarks:
-            notes["drop"] = self._remarks[recipe.name]
+            notes["verdict"] = self._remarks[recipe.name]
         return notes
 
     def _seconds(self, recipe: Recipe) -> dict[str, float]:

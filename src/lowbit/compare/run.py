@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lowbit import __version__, engines, records
 from lowbit.compare import environment
-from lowbit.compare.folder import RESULTS, keep_only_if_begun, prepare
+from lowbit.compare.folder import RESULTS, clear, is_foreign, keep_only_if_begun, prepare
 from lowbit.compare.plan import finishing_jobs, plan
 from lowbit.compare.rows import RowMaker
 from lowbit.compare.settings import Settings
@@ -24,6 +24,7 @@ from lowbit.compare.subject import (
     is_from_file,
     labelled,
     model_job,
+    model_name,
 )
 from lowbit.data import Dataset
 from lowbit.engines import Job, JobEvent, JobResult
@@ -125,6 +126,7 @@ class _Run:
     ) -> None:
         self.settings, self.folder = settings, folder
         self._engine, self._on_event, self._fresh = engines.get(engine), on_event, fresh
+        self._may_replace = fresh
         self._circumstances = environment.code_and_libraries()
 
     def complete(self, asked: tuple[Recipe, ...], command: str | None) -> Comparison:
@@ -132,7 +134,10 @@ class _Run:
         dataset = None if is_from_file(self.settings.model) else labelled(data_arguments(self.settings))
         with keep_only_if_begun(self.folder):
             prepare(self.folder)
+            self._is_foreign(dataset)  # before anything runs in it
             dataset, subject = self._subject(dataset)
+            if self._is_foreign(dataset):
+                clear(self.folder)
         planned = plan(asked, self.settings, subject)
         done = self._jobs(planned.jobs)
         rows = RowMaker(self.folder, planned, done, seed=self.settings.seed).rows()
@@ -142,6 +147,11 @@ class _Run:
         extras = {**{name: done[name] for name in planned.extras}, **drawn}
         problems = {name: extra.reason or extra.status for name, extra in extras.items() if not extra.ok}
         return Comparison(results=results, folder=self.folder, problems=problems)
+
+    def _is_foreign(self, dataset: Dataset | None) -> bool:
+        """Whether the folder holds another comparison; raises InputError when that may not be replaced."""
+        name = None if dataset is None else dataset.name
+        return is_foreign(self.folder, model=model_name(self.settings), dataset=name, fresh=self._may_replace)
 
     def _subject(self, dataset: Dataset | None) -> tuple[Dataset, Subject]:
         """Open the model and bring it together with its data; raises what is wrong with either."""

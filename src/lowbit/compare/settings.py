@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lowbit.errors import InputError
+from lowbit.functions import is_function_word
 
 LARGEST_MAX_DROP = 50.0  # percentage points; a file that loses half of all answers is no candidate
 
@@ -81,11 +82,11 @@ def _refused(name: str, value: object, expected: str) -> InputError:
 
 
 def _short(word: str) -> str:
-    """`../data/deepweeds-128/` -> `deepweeds-128`; `my.models:weeds` -> `weeds`.
+    """`../data/deepweeds-128/` -> `deepweeds-128`; functions keep their module, as many are called `load`.
 
-    >>> _short("models/my net.keras")
-    'my-net'
+    >>> _short("models/my net.keras"), _short("mine.models:net")
+    ('my-net', 'mine.models.net')
     """
-    last = word.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+    last = word.replace(":", ".") if is_function_word(word) else word.rstrip("/").rsplit("/", 1)[-1]
     stem = re.sub(r"\.(keras|h5|npz)$", "", last)
     return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "data"

@@ -9,8 +9,8 @@ from typing import Any
 
 from lowbit.card import read_card
 from lowbit.compare.dataset import open_data
-from lowbit.compare.evaluate import holds_arrays, no_card
 from lowbit.compare.folder import INITIAL
+from lowbit.compare.preprocessing import holds_arrays, not_told, told_preprocessing
 from lowbit.compare.settings import Settings
 from lowbit.data import Dataset
 from lowbit.engines import Job
@@ -60,23 +60,13 @@ def data_arguments_of_file(settings: Settings, info: Mapping[str, Any]) -> dict[
     Raises InputError when nothing tells how images were preprocessed.
     """
     card = read_card(settings.model)
-    told = dict(card.preprocessing) if card is not None else _told_by_shape(info["inputs"])
-    if settings.image_size is not None:
-        told["image_size"] = list(settings.image_size)
-    if settings.preprocess is not None:
-        told["preprocess"] = settings.preprocess
+    size = None if settings.image_size is None else list(settings.image_size)
+    told = told_preprocessing(
+        settings.model, card, list(info["inputs"].values()), preprocess=settings.preprocess, image_size=size
+    )
     if told.get("preprocess") is None and not holds_arrays(settings.dataset):
-        raise no_card(settings.model)
+        raise not_told(settings.model, card)
     return {"data": settings.dataset, "seed": settings.seed, **told}
-
-
-def _told_by_shape(inputs: Mapping[str, list[int | None]]) -> dict[str, Any]:
-    """Image size and channels of a model with one image input (height, width, channels)."""
-    shapes = list(inputs.values())
-    if len(shapes) != 1 or len(shapes[0]) != 3 or None in shapes[0]:
-        return {}
-    height, width, channels = shapes[0]
-    return {"image_size": [height, width], "channels": channels}
 
 
 def labelled(data: Mapping[str, Any]) -> Dataset:
@@ -127,6 +117,13 @@ def fit_job(info: Mapping[str, Any], dataset: Dataset, function: str | None) -> 
         needs=("model",),
         essential=True,
     )
+
+
+def model_name(settings: Settings) -> str:
+    """What results call the model, known before it is opened: as `open_initial` names it."""
+    if is_function_word(settings.model):
+        return settings.model.replace(":", ".")
+    return entry(settings.model).name if is_zoo_name(settings.model) else Path(settings.model).stem
 
 
 def function_of(settings: Settings) -> str | None:

@@ -154,5 +154,9 @@ def _flat(root: Path) -> list[EncodedFile]:
 
 
 def _encoded(root: Path, path: Path) -> EncodedFile:
+    if not path.is_file() and path.exists():  # reading a pipe or a device may never end
+        raise InputError(
+            received=f"{path}, which is no regular file", expected="images as files", mend="remove it or copy the image"
+        )
     # One spelling of accents: macOS stores them decomposed, and the manifest must be the same everywhere.
     return EncodedFile(path, unicodedata.normalize("NFC", path.relative_to(root).as_posix()))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from lowbit.data.preprocessing import Preprocessing
 from lowbit.errors import InputError
 
+LARGEST_SIDE = 4096  # pixels; a batch of 32 such colour images in float32 is 6 GB already
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -50,10 +52,12 @@ def image_size_of(value: int | Sequence[int] | None) -> tuple[int, int] | None:
     pair = (value, value) if isinstance(value, int) else value
     if pair is None:
         return None
-    if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(side, int) and side >= 2 for side in pair):
+    if isinstance(pair, str) or len(pair) != 2 or not all(
+        isinstance(side, int) and 2 <= side <= LARGEST_SIDE for side in pair
+    ):
         raise InputError(
             received=f"image_size={value!r}",
-            expected="a side, or height and width, of at least 2 pixels",
+            expected=f"a side, or height and width, of 2 to {LARGEST_SIDE} pixels",
             mend="pass for example image_size=128 (--image-size 128)",
         )
     return pair[0], pair[1]

@@ -135,7 +135,10 @@ def _graph_function(
         points.extend(name for name in marked if name not in points)
         return marked
 
-    signature = [tf.TensorSpec((batch, *_static(t)), tf.float32, name=_argument(i)) for i, t in enumerate(simulation.inputs)]
+    signature = [
+        tf.TensorSpec((batch, *_static(tensor)), tf.float32, name=_argument(position))
+        for position, tensor in enumerate(simulation.inputs)
+    ]
     frozen = [(variable, tf.constant(variable.numpy())) for variable in _float_variables(simulation)]
     with keras.StatelessScope(state_mapping=frozen):
         return tf.function(call, autograph=False).get_concrete_function(*signature), points
@@ -151,8 +154,8 @@ def _static(tensor: Any) -> tuple[int, ...]:
     shape = tuple(tensor.shape[1:])
     if any(size is None for size in shape):
         raise ExportError(
-            f"input {tensor.name!r} has the free shape {shape}; a file has fixed sizes: build the model with keras.Input "
-            "of the size it will run at"
+            f"input {tensor.name!r} has the free shape {shape}; a file has fixed sizes: "
+            "build the model with keras.Input of the size it will run at"
         )
     return shape
 

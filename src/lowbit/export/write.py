@@ -79,8 +79,8 @@ def export(
         if result is not None and result.top1_agreement is not None and result.top1_agreement < LEAST_AGREEMENT:
             raise ExportError(
                 f"file and simulation agree on {result.top1_agreement:.1%} of answers, under {LEAST_AGREEMENT:.0%}; "
-                f"worst tensor {result.worst_tensor!r}; no file was written: calibrate on data like that it runs on, or keep "
-                "layers without integer form out of the model"
+                f"worst tensor {result.worst_tensor!r}; no file was written: "
+                "calibrate on data like that it runs on, or keep layers without integer form out of the model"
             )
     return _result(path, content, started, len(integers.tensor_quantizers(model)), result)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lowbit.export import export, export_variant
 from lowbit.recipes.recipe import Made, Recipe, Request
+from lowbit.recipes.summary import summary_text
 from lowbit.simulation import quantize_model
 
 
@@ -27,13 +28,6 @@ def from_simulation(recipe: Recipe, request: Request, simulation: Any = None) ->
     simulation = request.model if simulation is None else simulation
     written = export(simulation, Path(request.path), io=request.io, parity=request.parity)
     return _made(written, summary_text(simulation))
-
-
-def summary_text(model: Any) -> str:
-    """The layers of a Keras model, as `model.summary()` draws them."""
-    lines: list[str] = []
-    model.summary(print_fn=lambda line, **_: lines.append(line), line_length=120)
-    return "\n".join(lines)
 
 
 def _made(written: Any, summary: str | None = None) -> Made:

@@ -4,11 +4,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from lowbit.results import Metric, Results, Row
+from lowbit.results import Metric, Results, Row, milliseconds
 
 MISSING = "n/a"
 REFERENCES = ("float32", "keras-float32")
 """Rows that differences are taken from: the first that is there."""
+
+NEAR_16 = (
+    "16-bit activations are simulated in float arithmetic, which is near and not exact "
+    "(LiteRT runs them in reference kernels)"
+)
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -16,7 +21,8 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """One column. `text` renders a row's figure, or gives None where it is missing; `fields` are the fields of the row
-    that it comes from: their notes say why it is missing. `number` is what "best" is judged by, in `direction`.
+    that it comes from: their notes say why it is missing. `remark` explains a figure that is there, in a footnote.
+    `number` is what "best" is judged by, in `direction`.
 
     Columns of a lower `rank` are kept longer when the terminal is narrow. `tells_status`: a row that is not ok says so
     in this column.
@@ -29,6 +35,7 @@ class Column:
     number: Callable[[Row], float | None] | None = None
     direction: str = "lower"
     right: bool = True
+    remark: Callable[[Row], str | None] | None = None
     tells_status: bool = False
 
 
@@ -80,7 +87,7 @@ def columns(results: Results) -> tuple[Column, ...]:
         ),
         Column(
             heading="latency ms", rank=1, fields=("latency_ms",), number=_median,
-            text=lambda row: _three_digits(row.latency_ms.median) if row.latency_ms else None,
+            text=lambda row: milliseconds(row.latency_ms.median) if row.latency_ms else None,
         ),
         Column(heading="p10 to p90", rank=10, fields=("latency_ms",), text=_percentiles),
         Column(
@@ -94,7 +101,7 @@ def columns(results: Results) -> tuple[Column, ...]:
             text=lambda row: _percent(row.delegated_share, digits=0),
         ),
         Column(
-            heading="parity %", rank=4, fields=("parity",),
+            heading="parity %", rank=4, fields=("parity",), remark=_unequal,
             text=lambda row: _percent_down(row.parity.worst_equal) if row.parity else None,
         ),
         Column(
@@ -134,6 +141,8 @@ def cells(column: Column, rows: Sequence[Row], footnotes: Footnotes) -> list[Cel
             reasons = [reason for name in column.fields if (reason := row.why_missing(name))]
             rendered.append(Cell(MISSING + (footnotes.mark(reasons[0]) if reasons else ""), missing=True))
         else:
+            remark = column.remark(row) if column.remark else None
+            text += footnotes.mark(remark) if remark else ""
             rendered.append(Cell(text, best=row.status == "ok" and number is not None and number == best))
     return rendered
 
@@ -163,19 +172,19 @@ def _primary_columns(results: Results) -> tuple[Column, ...]:
 
     def interval(row: Row) -> str | None:
         bounds = row.metrics[name].ci95 if name in row.metrics else None
-        return None if bounds is None else f"{factor * bounds[0]:.1f} to {factor * bounds[1]:.1f}"
+        return None if bounds is None else _minus(f"{factor * bounds[0]:.1f} to {factor * bounds[1]:.1f}")
 
     def difference(row: Row) -> str | None:
         own = value(row)
         if own is None or base_metric is None:
             return None
-        return "–" if row is base else f"{factor * (own - base_metric.value):+.1f}".replace("-", "−")
+        return "–" if row is base else _minus(f"{factor * (own - base_metric.value):+z.1f}")
 
     return (
         Column(
             heading=f"{name} {unit}".strip(),
             rank=0,
-            text=lambda row: None if value(row) is None else f"{factor * row.metrics[name].value:.1f}",
+            text=lambda row: None if value(row) is None else _minus(f"{factor * row.metrics[name].value:.1f}"),
             fields=(name, "metrics"),
             number=value,
             direction=metrics[0].direction if metrics else "higher",
@@ -186,13 +195,26 @@ def _primary_columns(results: Results) -> tuple[Column, ...]:
     )
 
 
+def _minus(figures: str) -> str:
+    """Figures with a minus in place of a hyphen."""
+    return figures.replace("-", "−")
+
+
+def _unequal(row: Row) -> str | None:
+    """Which tensor is worst, where not all codes are equal."""
+    if row.parity is None or row.parity.worst_equal is None or row.parity.worst_equal == 1:
+        return None
+    worst = f"worst tensor: {row.parity.worst_tensor}"
+    return f"{worst}; {NEAR_16}" if row.activations == "int16" else worst
+
+
 def _median(row: Row) -> float | None:
     return row.latency_ms.median if row.latency_ms else None
 
 
 def _percentiles(row: Row) -> str | None:
     latency = row.latency_ms
-    return f"{_three_digits(latency.p10)} to {_three_digits(latency.p90)}" if latency else None
+    return f"{milliseconds(latency.p10)} to {milliseconds(latency.p90)}" if latency else None
 
 
 def _types(row: Row) -> str | None:
@@ -220,12 +242,6 @@ def _unit(sizes: Sequence[int | None]) -> tuple[str, Callable[[int | None], str 
     unit, step = ("MB", 1e6) if largest >= 2e6 else ("kB", 1e3)
     digits = 2 if unit == "MB" else 1
     return unit, lambda size: None if size is None else f"{size / step:,.{digits}f}"
-
-
-def _three_digits(milliseconds: float) -> str:
-    """Three digits that count, and microseconds at most: 24.1, 0.49, 0.012."""
-    digits = 0 if milliseconds >= 100 else 1 if milliseconds >= 10 else 2 if milliseconds >= 0.1 else 3
-    return f"{milliseconds:,.{digits}f}"
 
 
 def _probability(p: float | None) -> str | None:

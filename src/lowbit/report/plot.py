@@ -2,7 +2,7 @@
 """What accuracy costs: the primary metric against size and against latency. What to draw; `drawing` says how."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +103,9 @@ def compose(results: Results) -> Picture:
     values = {row.recipe: shown_value(row.metrics[results.primary])[0] for row in rows}
     higher = metric.direction == "higher"
     limits = _limits(list(values.values()), interval or (), higher, least=2.0 if unit == "%" else 0.0)
+    shown = {row.recipe for row in rows}
+    drawn = [row for row in rows if chosen(row) not in shown]
+    copies = {row.recipe: [other.recipe for other in rows if chosen(other) == row.recipe] for row in drawn}
     names = [str(part["name"]) for part in (results.model, results.dataset) if "name" in part]
     sizes = {row.recipe: row.size_bytes / 1000 for row in rows if row.size_bytes}
     latencies = {row.recipe: row.latency_ms.median for row in rows if row.latency_ms}
@@ -114,20 +117,25 @@ def compose(results: Results) -> Picture:
         interval=interval,
         allowed=results.verdict.max_drop if results.verdict and base_metric and unit == "%" else None,
         panels=(
-            _panel("file size, kB", rows, sizes, values, limits, higher),
-            _panel(_latency_words(rows), rows, latencies, values, limits, higher),
+            _panel("file size, kB", drawn, sizes, values, limits, higher, copies),
+            _panel(_latency_words(rows), drawn, latencies, values, limits, higher, copies),
         ),
     )
 
 
 def family(row: Row) -> Family:
     """The family of a row, from its name and the types of its numbers."""
-    if "qat" in row.recipe:
+    if "qat" in (chosen(row) or row.recipe):
         return QAT
     activations = row.activations or ""
     if activations.startswith("int") and "dynamic" not in activations:  # dynamic range: float between the ops
         return PTQ
     return WEIGHTS_ONLY if (row.weights or "").startswith("int") else FLOAT
+
+
+def chosen(row: Row) -> str | None:
+    """The recipe whose file an `auto-*` row is a copy of; None for rows of their own."""
+    return row.notes["chosen"].partition(",")[0] if "chosen" in row.notes else None
 
 
 def _panel(
@@ -137,8 +145,9 @@ def _panel(
     values: dict[str, float],
     limits: tuple[float, float],
     higher: bool,
+    copies: Mapping[str, Sequence[str]],
 ) -> Panel:
-    """The rows that have an x. A value beyond the limits sits just inside them."""
+    """The rows that have an x, with the names of their copies. A value beyond the limits sits just inside them."""
     low, high = limits
     edge = 0.025 * (high - low)
     points = []
@@ -147,11 +156,12 @@ def _panel(
             continue
         value = values[row.recipe]
         clipped = not low <= value <= high
+        name = f"{row.recipe} ({value:.1f}, off the scale)" if clipped else row.recipe
         points.append(
             Point(
                 x=xs[row.recipe],
                 y=min(max(value, low + edge), high - edge) if clipped else value,
-                label=f"{row.recipe} ({value:.1f}, off the scale)" if clipped else row.recipe,
+                label="\n".join((name, *copies[row.recipe])),
                 family=family(row),
                 hollow=row.kind == "keras",
                 clipped=clipped,

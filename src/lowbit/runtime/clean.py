@@ -13,9 +13,10 @@ from typing import Any
 from lowbit import records
 from lowbit.errors import InputError
 from lowbit.results import LatencyResult
-from lowbit.runtime.interpreter import not_readable, read_content
+from lowbit.runtime.interpreter import MOST_THREADS, not_readable, read_content
 
 CHECK_LIMIT_SECONDS = 600
+LONGEST_LINE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,10 @@ def measure(
     given = {name: value for name, value in wanted.items() if value is not None}
     if min(given.values()) < 1:
         raise InputError(received=given, expected="numbers of 1 or more", mend="leave them out for the defaults")
+    if threads > MOST_THREADS:
+        raise InputError(
+            received=f"threads={threads}", expected=f"1 to {MOST_THREADS}", mend="pass the number of cores"
+        )
     read_content(path)
     arguments = [text for name, value in given.items() for text in (f"--{name}", str(value))]
     return records.decode(Measured, _run(path, arguments, limit_seconds=None), str(path))
@@ -75,10 +80,15 @@ def _run(path: str | os.PathLike[str], arguments: list[str], limit_seconds: floa
         answer = json.loads(done.stdout)
     except ValueError as error:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise not_readable(path, lines[-1]) from error
+        raise not_readable(path, _printable(lines[-1])) from error
     if "refused" in answer:
         raise not_readable(path, answer["refused"])
     return answer
+
+
+def _printable(line: str) -> str:
+    """The beginning of a line without what may be bytes of the file."""
+    return "".join(letter for letter in line.partition("b'")[0] if letter.isprintable())[:LONGEST_LINE]
 
 
 def _environment() -> dict[str, str]:

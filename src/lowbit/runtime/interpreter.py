@@ -16,6 +16,9 @@ from lowbit.errors import FileFormatError, InputError
 from lowbit.runtime.codes import to_codes, to_integers, to_real
 
 
+MOST_THREADS = 1024  # LiteRT takes an int and starts as many; no machine has more cores
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """An input or output: `shape` with its batch axis; `scale` and `zero_point` are None where it is not quantized."""

@@ -67,9 +67,10 @@ def predict(
     Raises FileFormatError for an unusable file, InputError for data that does not fit it or is empty.
     """
     threads = cores() if threads is None else threads
-    if threads < 1 or (batch is not None and batch < 1):
+    if not 1 <= threads <= MOST_THREADS or (batch is not None and batch < 1):
         raise InputError(
-            received=f"threads={threads}, batch={batch}", expected="1 or more", mend="leave them out to use all cores"
+            received=f"threads={threads}, batch={batch}", expected=f"1 or more, threads up to {MOST_THREADS}",
+            mend="leave them out to use all cores"
         )
     runners = _Runners(read_content(path), path)
     start = time.perf_counter()

@@ -116,7 +116,8 @@ class Simulation(keras.Model):
 def require_model(received: object, kind: type, words: str) -> None:
     """Raises InputError when a caller passes something else than a model of that kind."""
     if not isinstance(received, kind):
-        raise InputError(received=f"{type(received).__name__} {received!r:.80}", expected=words, mend="pass the model itself")
+        what = f"{type(received).__name__} {repr(received)[:80]}"
+        raise InputError(received=what, expected=words, mend="pass the model itself")
 
 
 # Keras's .h5 writer stores the bare class name instead of the registered one.

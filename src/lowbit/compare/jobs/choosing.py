@@ -10,7 +10,7 @@ from typing import Any
 from lowbit import records
 from lowbit.card import read_card, write_card
 from lowbit.compare.outputs import compare_outputs
-from lowbit.compare.verdict import REFERENCE, Candidate, Judgement, decide
+from lowbit.compare.verdict import REFERENCE, Candidate, Judgement, change_words, decide, signed
 from lowbit.engines import JobContext
 from lowbit.results import LatencyResult
 
@@ -25,7 +25,7 @@ def reach_verdict(
     reference = context.input(files[REFERENCE]["outputs"])
     candidates = []
     for recipe, paths in files.items():
-        if recipe == REFERENCE or not (context.has(paths["file"]) and context.has(paths["outputs"])):
+        if not (context.has(paths["file"]) and context.has(paths["outputs"])):
             continue
         difference = compare_outputs(reference, context.input(paths["outputs"]), "validation")
         candidates.append(
@@ -38,7 +38,9 @@ def reach_verdict(
                 latency_ms=_latency(context, paths["measured"]),
             )
         )
-    verdict, judgements = decide(candidates, max_drop)
+    float32 = next(candidate for candidate in candidates if candidate.recipe == REFERENCE)
+    others = [candidate for candidate in candidates if candidate is not float32]
+    verdict, judgements = decide(others, max_drop, float32)
     lines = (*verdict.lines, *_worth_of_qat(context, files))
     verdict = dataclasses.replace(verdict, lines=lines)
     value = {"verdict": records.encode(verdict), "judgements": {j.recipe: _remark(j) for j in judgements}}
@@ -70,9 +72,10 @@ def _worth_of_qat(context: JobContext, files: Mapping[str, Mapping[str, str]]) -
         return []
     difference = compare_outputs(context.input(outputs[1]), context.input(outputs[0]), "test")
     points = 100 * (difference.gained - difference.lost) / difference.total
+    chance = "p < 0.001" if difference.p < 0.001 else f"p = {difference.p:.3f}"
     return [
         f"Is QAT worth it? {qat} answers {difference.gained} of {difference.total} test images right that {control} "
-        f"misses, and misses {difference.lost} that it gets right: {points:+.1f} points (p = {difference.p:.2g})."
+        f"misses, and misses {difference.lost} that it gets right: {signed(points)} points ({chance})."
     ]
 
 
@@ -84,7 +87,10 @@ def _latency(context: JobContext, path: str) -> LatencyResult | None:
 
 
 def _remark(judgement: Judgement) -> str:
-    """The drop in words, for the row's notes."""
+    """The change of accuracy in words, for the row's notes."""
     verb = "qualifies" if judgement.qualifies else "does not qualify"
     sure = "" if judgement.decided else f", not decided with {judgement.candidate.total} images"
-    return f"{verb}: {judgement.drop:.2f} points lost on validation, at most {judgement.upper:.2f} (95 %){sure}"
+    bound = f"at most {judgement.upper:.2f}"
+    if judgement.drop < 0:
+        bound = f"at least {-judgement.upper:.2f}" if judgement.upper < 0 else f"loses {bound}"
+    return f"{verb}: {change_words(judgement)} on validation, {bound} (95 %){sure}"

@@ -12,7 +12,8 @@ from lowbit.compare.folder import INITIAL, model_path
 from lowbit.compare.jobs.opening import feed, keras_card, open_model, start
 from lowbit.engines import JobContext
 from lowbit.errors import InputError, UnsupportedError
-from lowbit.recipes.making import summary_text
+from lowbit.functions import is_function_word
+from lowbit.recipes.summary import summary_text
 from lowbit.recipes.training import Batches, Training, train
 from lowbit.simulation import Simulation
 from lowbit.training import unfreeze
@@ -48,7 +49,7 @@ def open_initial(
     except UnsupportedError as error:  # of the user's model, so not a row but bad input
         raise InputError(received=error.received, expected=error.expected, mend=error.mend) from error
     return {
-        "name": loaded.name,
+        "name": model.replace(":", ".") if is_function_word(model) else loaded.name,
         "trained": loaded.trained,
         "pretrained_base": loaded.has_pretrained_base,
         "class_names": None if loaded.class_names is None else list(loaded.class_names),

@@ -12,6 +12,7 @@ from pathlib import Path
 from lowbit import __version__, engines, records
 from lowbit.compare import environment
 from lowbit.compare.folder import RESULTS, clear, is_foreign, keep_only_if_begun, prepare
+from lowbit.compare.naming import model_name
 from lowbit.compare.plan import finishing_jobs, plan
 from lowbit.compare.rows import RowMaker
 from lowbit.compare.settings import Settings
@@ -24,7 +25,6 @@ from lowbit.compare.subject import (
     is_from_file,
     labelled,
     model_job,
-    model_name,
 )
 from lowbit.data import Dataset
 from lowbit.engines import Job, JobEvent, JobResult

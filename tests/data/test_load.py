@@ -16,7 +16,7 @@ from lowbit.errors import InputError
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"image_size": 1}, "image_size=1; expected a side, or height and width, of at least 2 pixels"),
+        ({"image_size": 1}, "image_size=1; expected a side, or height and width, of 2 to 4096 pixels"),
         ({"image_size": (8, 0)}, r"image_size=\(8, 0\)"),
         ({"image_size": (8, 8, 3)}, r"image_size=\(8, 8, 3\)"),
         ({"preprocess": "0..2"}, r"preprocess='0..2'; expected one of 0..1, -1..1, 0..255, imagenet, none or module"),

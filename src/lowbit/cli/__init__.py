@@ -15,7 +15,7 @@ def main() -> None:
     if sys.stdout is None:
         print_error("received a closed stdout; expected a place for the result; leave >&- out")
         sys.exit(WRONG_INPUT)
-    code: object = 0
+    code: str | int | None = 0
     try:
         app(sys.argv[1:] or ["--help"], prog_name="lowbit")
     except SystemExit as end:

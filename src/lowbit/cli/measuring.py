@@ -221,7 +221,8 @@ def _check_same_inputs(path: Path, model: Any) -> None:
     ours = {tensor.name: tuple(tensor.shape[1:]) for tensor in model.inputs}
     theirs = {end.name: end.shape[1:] for end in runtime.Runner.open(path).inputs}
     same = set(ours) == set(theirs) and all(
-        len(ours[name]) == len(theirs[name]) and all(own in (None, other) for own, other in zip(ours[name], theirs[name]))
+        len(ours[name]) == len(theirs[name])
+        and all(own in (None, other) for own, other in zip(ours[name], theirs[name]))
         for name in ours
     )
     if not same:

@@ -111,6 +111,8 @@ def not_its_input(path: Path, source: str) -> None:
 
 def check_threads(threads: int | None) -> None:
     """Raises InputError for a number of threads that cannot be meant."""
+    from lowbit.runtime.interpreter import MOST_THREADS
+
     at_least_one(threads=threads)
     if threads is not None and threads > MOST_THREADS:
         raise InputError(

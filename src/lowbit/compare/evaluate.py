@@ -127,7 +127,7 @@ def _evaluation(outputs: Any, labels: Any, split: str, seconds: float, threads: 
 
 def _check_labels(outputs: Any, labels: np.ndarray) -> None:
     """Labels of which the model knows nothing are other data, not wrong answers. One unit decides by its sign."""
-    shape = () if isinstance(outputs, dict | list) else np.shape(outputs)
+    shape: tuple[int, ...] = () if isinstance(outputs, dict | list) else np.shape(outputs)
     if len(shape) == 2 and shape[1] > 1 and len(labels) and int(labels.max()) >= shape[1]:
         raise InputError(
             received=f"label {int(labels.max())}",

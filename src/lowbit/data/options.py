@@ -52,8 +52,10 @@ def image_size_of(value: int | Sequence[int] | None) -> tuple[int, int] | None:
     pair = (value, value) if isinstance(value, int) else value
     if pair is None:
         return None
-    if isinstance(pair, str) or len(pair) != 2 or not all(
-        isinstance(side, int) and 2 <= side <= LARGEST_SIDE for side in pair
+    if (
+        isinstance(pair, str)
+        or len(pair) != 2
+        or not all(isinstance(side, int) and 2 <= side <= LARGEST_SIDE for side in pair)
     ):
         raise InputError(
             received=f"image_size={value!r}",

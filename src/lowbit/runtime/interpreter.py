@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from lowbit.errors import FileFormatError, InputError
 from lowbit.runtime.codes import to_codes, to_integers, to_real
 
-
 MOST_THREADS = 1024  # LiteRT takes an int and starts as many; no machine has more cores
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lowbit.errors import FileFormatError, InputError
 from lowbit.runtime.feeding import Inputs, Samples
-from lowbit.runtime.interpreter import Runner, read_content
+from lowbit.runtime.interpreter import MOST_THREADS, Runner, read_content
 
 Outputs = dict[str, NDArray[Any]]
 
@@ -69,8 +69,9 @@ def predict(
     threads = cores() if threads is None else threads
     if not 1 <= threads <= MOST_THREADS or (batch is not None and batch < 1):
         raise InputError(
-            received=f"threads={threads}, batch={batch}", expected=f"1 or more, threads up to {MOST_THREADS}",
-            mend="leave them out to use all cores"
+            received=f"threads={threads}, batch={batch}",
+            expected=f"1 or more, threads up to {MOST_THREADS}",
+            mend="leave them out to use all cores",
         )
     runners = _Runners(read_content(path), path)
     start = time.perf_counter()

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -14,7 +15,11 @@ import pytest
 from PIL import Image
 
 from lowbit.card import card_path, read_card
+from lowbit.cli.making import _show_file
 from lowbit.cli.measuring import _shown_names
+from lowbit.cli.session import Session
+from lowbit.recipes.recipe import Made
+from lowbit.results import ParityResult, TensorParity
 
 BIG = "2147483648"
 
@@ -157,6 +162,34 @@ def test_parity_of_strangers_and_of_all_equal(lowbit, saved) -> None:
     assert answer.code == 0 and "every tensor equal" in answer.out and "codes in use" not in answer.out
     many = lowbit("parity", first, "e.tflite", *words, "--samples", "5000", "--json")
     assert many.json["samples"] == 179
+
+
+def test_layers_kept_float_are_named(lowbit, tmp_path) -> None:
+    from lowbit.simulation import quantize_model
+    from lowbit.zoo import save_model
+
+    inputs = keras.Input((8, 8, 1))
+    normalized = keras.layers.LayerNormalization(name="between")(keras.layers.Dense(4)(keras.layers.Flatten()(inputs)))
+    model = keras.Model(inputs, keras.layers.Dense(10)(normalized))
+    batch = np.random.default_rng(0).random((32, 8, 8, 1), np.float32)
+    save_model(quantize_model(model, "w8a8", calibration=[batch]), tmp_path / "kept.keras")
+    answer = lowbit("export", tmp_path / "kept.keras", "-o", "e.tflite")
+    assert answer.code == 0 and "kept in float: between: " in answer.out
+    again = lowbit("export", tmp_path / "kept.keras", "-o", "e.tflite", "--json")
+    assert list(again.json["kept_float"]) == ["between"]
+
+
+@pytest.mark.parametrize("equal, warned", [(1.0, False), (0.999, True), (1 - 1e-12, True)])
+def test_a_file_that_differs_from_its_simulation_is_told(capsys, equal: float, warned: bool) -> None:
+    measured = TensorParity(name="conv", op="CONV_2D", elements=1000, equal=equal, within_one=1.0, distinct_codes=9)
+    found = ParityResult.of([measured], top1_agreement=1.0, output_max_codes=1)
+    made = Made(path=Path("q.tflite"), size_bytes=1, sha256="", seconds=1.0, quantized_tensors=1, parity=found)
+    inside = SimpleNamespace(compressed_bytes=1, n_ops=1, float_ops=0, weights_dtype="int8")
+    with Session() as session:
+        _show_file(session, {}, made, inside)
+    err = capsys.readouterr().err
+    assert ("at conv: the file does not compute the simulation to the last code" in err) == warned
+    assert "100.0000%" not in err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

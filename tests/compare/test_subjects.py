@@ -13,6 +13,7 @@ from PIL import Image
 
 from lowbit.card import card_path, read_card
 from lowbit.compare import Comparison, compare
+from lowbit.compare.folder import is_foreign
 from lowbit.compare.jobs import modelling
 from lowbit.errors import FileFormatError, InputError
 
@@ -104,6 +105,13 @@ def test_the_folder_of_another_model_is_kept_unless_fresh(
     assert (folder / "models" / "qat-w8a8.tflite").exists()
     again(folder, model=str(own_model), recipes="float32", fresh=True)
     assert sorted(path.name for path in (folder / "models").glob("*.tflite")) == ["float32.tflite"]
+
+
+def test_the_folder_of_another_data_set_is_known_by_its_name(finished: Comparison) -> None:
+    with pytest.raises(InputError, match="holds results of dataset 'digits'; expected .* dataset 'mine.load'"):
+        is_foreign(finished.folder, model="small_cnn", dataset="mine.load", fresh=False)
+    assert is_foreign(finished.folder, model="small_cnn", dataset="mine.load", fresh=True)
+    assert not is_foreign(finished.folder, model="small_cnn", dataset=None, fresh=False)
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:

@@ -119,13 +119,6 @@ def fit_job(info: Mapping[str, Any], dataset: Dataset, function: str | None) -> 
     )
 
 
-def model_name(settings: Settings) -> str:
-    """What results call the model, known before it is opened: as `open_initial` names it."""
-    if is_function_word(settings.model):
-        return settings.model.replace(":", ".")
-    return entry(settings.model).name if is_zoo_name(settings.model) else Path(settings.model).stem
-
-
 def function_of(settings: Settings) -> str | None:
     """The user's function that builds the model, None for zoo models and files."""
     return settings.model if is_function_word(settings.model) else None

@@ -177,6 +177,9 @@ def test_layers_kept_float_are_named(lowbit, tmp_path) -> None:
     assert answer.code == 0 and "kept in float: between: " in answer.out
     again = lowbit("export", tmp_path / "kept.keras", "-o", "e.tflite", "--json")
     assert list(again.json["kept_float"]) == ["between"]
+    save_model(model, tmp_path / "float.keras")
+    words = ("--data", "digits", "--preprocess", "0..1")
+    assert "kept in float: between: " in lowbit("quantize", tmp_path / "float.keras", "-o", "q.tflite", *words).out
 
 
 @pytest.mark.parametrize("equal, warned", [(1.0, False), (0.999, True), (1 - 1e-12, True)])

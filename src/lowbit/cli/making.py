@@ -47,6 +47,7 @@ def quantize(
     options.at_least_one(calibration_samples=calibration_samples)
     from lowbit.cli import subject
     from lowbit.compare.cards import write_tflite_card
+    from lowbit.simulation import quantize_model
 
     taken = subject.open_subject(
         model, data, model_arg=model_arg, preprocess=preprocess, image_size=image_size, seed=seed
@@ -67,7 +68,9 @@ def quantize(
         class_names=taken.loaded.class_names or (taken.dataset.class_names if taken.dataset is not None else None),
         made_by=subject.made_by("quantize", made.parity, io=io, calibration_samples=calibration_samples, seed=seed),
     )
-    _show_file(session, {"recipe": recipe, "io": io}, made, inside)
+    simulated = quantize_model(taken.model, str(chosen.spec)) if made.quantized_tensors and chosen.spec else None
+    kept = {} if simulated is None else _kept_float(simulated)
+    _show_file(session, {"recipe": recipe, "io": io, "kept_float": kept}, made, inside)
 
 
 def _check_recipe(chosen: Any, data: str | None, io: str) -> None:
@@ -191,7 +194,6 @@ def export(
     from lowbit.cli import subject
     from lowbit.compare.cards import write_tflite_card
     from lowbit.export import export as export_simulation
-    from lowbit.simulation import fates
 
     model, card = subject.open_simulation(source), read_card(source)
     if io == "int8" and model.spec.activations != 8:
@@ -215,8 +217,14 @@ def export(
         class_names=None if card is None else card.class_names,
         made_by=subject.made_by("export", made.parity, io=io, simulation=source.name),
     )
-    kept = {fate.layer: fate.reason for fate in fates(model) if fate.fate == KEPT_FLOAT}
-    _show_file(session, {"recipe": recipe, "io": io, "kept_float": kept}, made, inside)
+    _show_file(session, {"recipe": recipe, "io": io, "kept_float": _kept_float(model)}, made, inside)
+
+
+def _kept_float(simulation: Any) -> dict[str, str]:
+    """Layers that no quantized kernel runs, each with the reason."""
+    from lowbit.simulation import fates
+
+    return {fate.layer: fate.reason for fate in fates(simulation) if fate.fate == KEPT_FLOAT}
 
 
 def _show_file(session: Session, head: dict[str, Any], made: Any, inside: Any) -> None:

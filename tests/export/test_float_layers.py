@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from lowbit.errors import InputError, UnsupportedError
+from lowbit.errors import ExportError, InputError, UnsupportedError
 from lowbit.export import export, export_variant
 from lowbit.simulation import calibrate, fates, quantize_model, strip
 
@@ -41,6 +41,22 @@ def test_kept_float_layers_are_named_and_bridged(name, pixels, tmp_path):
     assert result.missing == ()
     assert result.top1_agreement >= 0.98
     assert export_variant(model, tmp_path / "float.tflite", "float32").size_bytes > 0
+
+
+@keras.saving.register_keras_serializable("tests")
+class InverseErf(keras.layers.Layer):
+    """LiteRT has no built-in operation for it."""
+
+    def call(self, x):
+        return keras.ops.erfinv(x)
+
+
+def test_what_the_converter_refuses_is_one_line(pixels, tmp_path):
+    inputs = keras.Input((8, 8, 1), name="image")
+    model = keras.Model(inputs, classify(layers.Flatten()(InverseErf()(inputs))))
+    with pytest.raises(ExportError, match="converter refused the model with LiteRT's built-in operations"):
+        export_variant(model, tmp_path / "m.tflite", "float32")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_random_augmentation_is_no_operation_of_the_file(pixels, tmp_path):

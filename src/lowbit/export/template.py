@@ -20,6 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python.convert_phase import ConverterError
 
 from lowbit.errors import ExportError
 from lowbit.export import flatbuffer
@@ -83,12 +84,7 @@ def _convert(simulation: Simulation, batch: int) -> Template:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         model = flatbuffer.read(converter.convert())
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise _not_convertible(error) from error
-    except Exception as error:
-        # The converter's own error class is private to TensorFlow; anything it raises means the same to a caller.
-        if type(error).__name__ != "ConverterError":
-            raise
+    except (ConverterError, tf.errors.OpError, ValueError, RuntimeError) as error:
         raise _not_convertible(error) from error
     _remove_barriers(model, points, simulation)
     flatbuffer.remove_dead_operators(model)

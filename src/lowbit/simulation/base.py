@@ -171,7 +171,10 @@ class WrappingLayer(SimulatedLayer):
         self.built = True
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return self.layer.compute_output_shape(input_shape)
+        several = isinstance(input_shape, list) or isinstance(input_shape[0], (list, tuple))
+        tensors = [keras.KerasTensor(shape) for shape in (input_shape if several else [input_shape])]
+        # Traces the layer's call where the layer, a user's own say, does not compute its output shape.
+        return self.layer.compute_output_spec(tensors if several else tensors[0]).shape
 
     def float_output(self, inputs: list[Tensor]) -> Tensor:
         return call_layer(self.layer, inputs, training=False)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+import tensorflow as tf
 from litert_quantizer import qtyping
 from litert_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
 
@@ -46,3 +47,10 @@ def test_litert_quantizer_derives_our_scale_from_the_range_we_hand_over(bits):
         )
         assert np.float32(theirs_scale[0]) == np.float32(scale)
         assert int(theirs_zero[0]) == int(zero_point)
+
+
+def test_a_compiled_graph_computes_the_same_scales_bit_for_bit():
+    low, high = (tf.Variable(v.astype("float32")) for v in np.random.default_rng(0).uniform(0, 7, (2, 500)))
+    parameters = lambda: affine.activation_parameters(-low, high, 8)  # noqa: E731
+    for eager, compiled in zip(parameters(), tf.function(parameters)(), strict=True):
+        assert np.array_equal(eager, compiled)

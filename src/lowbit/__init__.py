@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from lowbit.simulation import calibrate as calibrate
     from lowbit.simulation import quantize_model as quantize_model
     from lowbit.simulation import strip as strip
+    from lowbit.spec import Rule as Rule
     from lowbit.spec import Spec as Spec
 
 __version__ = "0.1.0"
 
 _ROOM_OF = {
+    "Rule": "lowbit.spec",
     "Spec": "lowbit.spec",
     "benchmark": "lowbit.compare",
     "calibrate": "lowbit.simulation",

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was asked for: bits for the whole model, rules for single layers. Importing it loads nothing heavy.
+
+`lowbit.spec.rules_file` reads rules from YAML.
+"""
+
+from lowbit.spec.bits import ACTIVATION_BITS, WEIGHT_BITS, Spec
+from lowbit.spec.resolve import LayerSetting, resolve
+from lowbit.spec.rule import LayerView, Rule
+
+__all__ = ["ACTIVATION_BITS", "WEIGHT_BITS", "LayerSetting", "LayerView", "Rule", "Spec", "resolve"]

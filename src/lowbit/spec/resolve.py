@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spec and all rules together -> the settings of each layer."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from reprlib import repr as short
+from typing import Any
+
+from lowbit.errors import InputError
+from lowbit.spec.bits import Spec
+from lowbit.spec.rule import LayerView, Rule
+
+NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSetting:
+    """What holds for one layer.
+
+    `weights` is None where no rule gave bits: the spec's hold then, but for layers that keep 8 bits unless a rule
+    says otherwise. `activations` are the bits of the layer's output; `symmetric` tells that its zero point is 0.
+    """
+
+    weights: int | None
+    activations: int
+    per_channel: bool = True
+    symmetric: bool = False
+    keep_float: bool = False
+
+
+def resolve(spec: Spec | str, rules: Iterable[Rule], layers: Sequence[LayerView]) -> dict[str, LayerSetting]:
+    """The settings of every layer, by path. For each setting the last rule that makes it wins.
+
+    Raises InputError for something that is no Rule, for a rule that selects none of `layers`, and for 16-bit
+    activations that a rule wants asymmetric.
+
+    >>> conv = LayerView(name="Conv1", layer_type="Conv2D", path="Conv1")
+    >>> resolve("w8a8", [Rule(match="*", weights=4), Rule(match="Conv1", weights=8)], [conv])["Conv1"].weights
+    8
+    """
+    spec, rules = Spec.parse(spec), check_rules(rules)
+    said: dict[str, dict[str, Any]] = {layer.path: {} for layer in layers}
+    for rule in rules:
+        selected = [layer for layer in layers if rule.selects(layer)]
+        if not selected:
+            raise _selects_nothing(rule, layers)
+        for layer in selected:
+            said[layer.path].update(rule.settings)
+    return {path: _setting(spec, path, settings) for path, settings in said.items()}
+
+
+def check_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The rules as a tuple; raises InputError for anything but several Rules in a list or the like."""
+    if not isinstance(rules, Iterable) or isinstance(rules, str | bytes | Mapping):
+        raise _no_rule(rules, "rules")
+    given = tuple(rules)
+    for item in given:
+        if not isinstance(item, Rule):
+            raise _no_rule(item, "a rule")
+    return given
+
+
+def _no_rule(value: object, wanted_as: str) -> InputError:
+    return InputError(
+        received=f"{short(value)} of type {type(value).__name__} as {wanted_as}",
+        expected="a list of lowbit.Rule",
+        mend="write rules=[lowbit.Rule(match='Conv1', weights=8)]",
+    )
+
+
+def _setting(spec: Spec, path: str, said: dict[str, Any]) -> LayerSetting:
+    activations = said.get("activations", spec.activations)
+    settings = {"weights": None, "activations": activations, "symmetric": activations == 16} | said
+    if activations == 16 and not settings["symmetric"]:
+        raise InputError(
+            received=f"symmetric=false for layer {path!r}, whose activations have 16 bits",
+            expected="zero point 0, the only one that 16-bit activations have",
+            mend="give the layer 8-bit activations, or add a last rule with symmetric=true",
+        )
+    return LayerSetting(**settings)
+
+
+def _selects_nothing(rule: Rule, layers: Sequence[LayerView]) -> InputError:
+    """What is nearest to what the rule asked for: class names if none fits, else layer names."""
+    types = sorted({layer.layer_type for layer in layers})
+    wanted = (rule.layer_type,) if isinstance(rule.layer_type, str) else rule.layer_type or ()
+    of_type = [layer for layer in layers if not wanted or layer.layer_type in wanted]
+    if not layers:
+        expected = "a model with layers"
+    elif not of_type:
+        expected = f"a class among {', '.join(_nearest(wanted, types) or types)}"
+    elif isinstance(rule.match, str):
+        names = dict.fromkeys(layer.path if "/" in rule.match else layer.name for layer in of_type)
+        near = _nearest([rule.match], list(names))
+        kind = f"{' or '.join(wanted)} layer" if wanted else "layer"
+        expected = f"a {kind} such as {', '.join(near or list(names)[:NAMES_SHOWN])}"
+    else:
+        expected = f"a function that is true for at least one of {len(of_type)} layers"
+    return InputError(
+        received=f"a rule that matches no layer ({rule})", expected=expected, mend="correct the rule, or leave it out"
+    )
+
+
+def _nearest(wanted: Iterable[str], names: Sequence[str]) -> list[str]:
+    """The names most alike, upper and lower case and the signs of patterns aside."""
+    plain: dict[str, str] = {}
+    for name in names:
+        plain.setdefault(name.lower(), name)
+    found = []
+    for word in wanted:
+        core = re.sub(r"[*?\[\]]", "", word).lower()
+        found += difflib.get_close_matches(core, plain, n=NAMES_SHOWN, cutoff=0.5)
+    return [plain[name] for name in dict.fromkeys(found)]

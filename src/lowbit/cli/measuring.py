@@ -130,6 +130,7 @@ def _measure(path: Any, threads: int, runs: int | None) -> Any:
 def inspect(session: Session, file: TFLite) -> None:
     """Show what a file holds: ops, arithmetic, dtypes, size, and what XNNPACK runs."""
     from lowbit import records, runtime
+    from lowbit.results import percent, quantity
 
     path = options.existing(file, ".tflite")
     runtime.check_file(path)
@@ -140,9 +141,12 @@ def inspect(session: Session, file: TFLite) -> None:
         table.add_column(heading, justify="right")
     for op in found.ops:
         table.add_row(op.op, *(str(count) for count in (op.count, op.int_count, op.hybrid_count, op.float_count)))
+    work, macs = found.work, percent(found.work.macs_integer_share)
     share = found.delegated_reason if found.delegated_share is None else f"{found.delegated_share:.0%} of ops"
     lines = [
         f"{found.n_ops} ops, {found.float_ops} of them float; {found.parameters:,} parameters; {found.tensors} tensors",
+        f"multiply-accumulates {quantity(work.macs)}, {macs} in integers; "
+        f"weights {quantity(work.weights)}, {percent(work.weights_integer_share)} in integers",
         f"weights {found.weights_dtype}, activations {found.activations_dtype}; run by XNNPACK: {share}",
         f"{found.size_bytes:,} bytes, {found.compressed_bytes:,} zipped",
         *(f"input {_endpoint(end)}" for end in found.inputs),

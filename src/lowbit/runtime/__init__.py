@@ -7,6 +7,7 @@ A file from elsewhere goes through `check_file` first: a damaged one can end the
 from lowbit.runtime.clean import Measured, benchmark, check_file, measure
 from lowbit.runtime.inspection import FileSummary, OpCount, inspect
 from lowbit.runtime.interpreter import Endpoint, Runner
+from lowbit.runtime.macs import workload
 from lowbit.runtime.predict import Prediction, cores, predict
 from lowbit.runtime.tensors import Op, Tensor, TensorReader, Tensors, tensors
 
@@ -28,4 +29,5 @@ __all__ = [
     "measure",
     "predict",
     "tensors",
+    "workload",
 ]

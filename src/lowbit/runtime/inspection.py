@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lowbit.files import zipped_size
+from lowbit.results import Workload
 from lowbit.runtime.interpreter import Endpoint, Runner, read_content
+from lowbit.runtime.macs import CONVERSIONS, FLOATS, WEIGHTED, is_integer, workload_of
 from lowbit.runtime.schema import Graph, StoredOp, read_graphs
 from lowbit.runtime.tensors import Op, ops_of
-
-CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
-WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "CONV_3D", "FULLY_CONNECTED", "BATCH_MATMUL")
-_FLOATS = ("float32", "float16", "bfloat16", "float64")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +33,8 @@ class OpCount:
 class FileSummary:
     """`weights` counts stored parameters by dtype (biases included, shapes and axes not), `activations` tensors by
     dtype. `weights_dtype` and `activations_dtype` are what most parameters of weighted ops and most results of
-    computing ops are in. `delegated_share` is the fraction of ops that XNNPACK runs, in `partitions` pieces; None with
-    `delegated_reason` where that cannot be told.
+    computing ops are in. `work` counts the multiply-accumulates of one invocation. `delegated_share` is the fraction
+    of ops that XNNPACK runs, in `partitions` pieces; None with `delegated_reason` where that cannot be told.
     """
 
     ops: tuple[OpCount, ...]
@@ -48,6 +46,7 @@ class FileSummary:
     weights_dtype: str
     activations_dtype: str
     parameters: int
+    work: Workload
     tensors: int
     inputs: tuple[Endpoint, ...]
     outputs: tuple[Endpoint, ...]
@@ -87,6 +86,7 @@ def inspect(path: str | os.PathLike[str]) -> FileSummary:
         weights_dtype=_most(_weights(graphs, of_ops=WEIGHTED) or weights),
         activations_dtype=_most(_results(graphs) or activations),
         parameters=sum(weights.values()),
+        work=workload_of(graphs),
         tensors=sum(len(graph.tensors) for graph in graphs),
         inputs=runner.inputs,
         outputs=runner.outputs,
@@ -104,10 +104,9 @@ def _kind(graph: Graph, op: StoredOp) -> str:
         of_constant = all(graph.tensors[index].constant for index in op.inputs)
         at_edge = op.inputs[0] in graph.inputs or op.outputs[0] in graph.outputs
         return "conversion" if of_constant or at_edge else "float"
-    operands = [graph.tensors[index] for index in (*op.inputs, *op.outputs)]
-    if not any(tensor.dtype in _FLOATS for tensor in operands if not tensor.constant):
+    if is_integer(graph, op):
         return "int"
-    integer_weights = any(tensor.constant and tensor.quantized for tensor in operands)
+    integer_weights = any(graph.tensors[index].constant and graph.tensors[index].quantized for index in op.inputs)
     return "hybrid" if integer_weights and op.name in WEIGHTED else "float"
 
 
@@ -117,7 +116,7 @@ def _weights(graphs: tuple[Graph, ...], of_ops: tuple[str, ...] | None = None) -
     for graph in graphs:
         chosen = range(len(graph.tensors)) if of_ops is None else _weight_indices(graph, of_ops)
         for tensor in (graph.tensors[index] for index in chosen):
-            if tensor.constant and (tensor.quantized or tensor.dtype in _FLOATS):
+            if tensor.constant and (tensor.quantized or tensor.dtype in FLOATS):
                 counts[tensor.dtype] += tensor.elements
     return dict(counts.most_common())
 

@@ -5,9 +5,8 @@ A figure that was not measured is `None`, and the row's `notes` say why: a row t
 """
 
 import json
-import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,113 +14,17 @@ from typing import Any, ClassVar, Self
 from lowbit import records
 from lowbit.errors import FileFormatError, InputError
 from lowbit.files import write_text
+from lowbit.results.figures import LatencyResult, Metric, one_of
+from lowbit.results.parity import ParityResult
 
 SCHEMA = 1
 KINDS = ("keras", "litert")
 STATUSES = ("ok", "unsupported", "failed")
-DIRECTIONS = ("higher", "lower")  # which values of a metric are better
 MEASURED = (
     "metrics", "agreement_with_float", "mcnemar_p", "size_bytes", "compressed_bytes", "latency_ms", "peak_memory_bytes",
     "ops", "float_ops", "delegated_share", "parity", "trained_epochs",
 )  # fmt: skip
 """Fields of a row that are figures: each is there, or its reason is in `notes` under the field's name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """One figure over a data split. Accuracy is a fraction 0..1 with `correct` of `total` and a 95 % interval."""
-
-    value: float
-    ci95: tuple[float, float] | None = None
-    direction: str = "higher"
-    unit: str = "fraction"
-    correct: int | None = None
-    total: int | None = None
-
-    def __post_init__(self) -> None:
-        _one_of("direction", self.direction, DIRECTIONS)
-        if not math.isfinite(self.value):
-            raise InputError(
-                received=f"metric value {self.value}",
-                expected="a finite number",
-                mend="leave the metric out, with a note",
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LatencyResult:
-    """Milliseconds of one invocation with one sample: median, 10th and 90th percentile over `runs`."""
-
-    median: float
-    p10: float
-    p90: float
-    runs: int
-    threads: int
-
-
-def milliseconds(value: float) -> str:
-    """A latency in three digits that count.
-
-    >>> milliseconds(24.123), milliseconds(0.5), milliseconds(0.006994), milliseconds(1234.5)
-    ('24.1', '0.500', '0.00699', '1,234')
-    """
-    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorParity:
-    """One activation tensor, the file against the simulation: shares 0..1 of `elements` over all samples.
-
-    `distinct_codes` counts the codes in use: a range too wide makes equality cheap.
-    """
-
-    name: str
-    op: str
-    equal: float
-    within_one: float
-    distinct_codes: int
-    elements: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ParityResult:
-    """How far a file computes its simulation's integers (quantization.md, "Parity, defined").
-
-    `output_max_codes` is the largest difference at the output, in codes; None when the output is not quantized.
-    `missing` names tensors of the file that have no counterpart, each of which is a failure.
-    """
-
-    tensors: int
-    top1_agreement: float | None
-    output_max_codes: int | None
-    worst_equal: float | None
-    worst_within_one: float | None
-    worst_tensor: str | None
-    per_tensor: tuple[TensorParity, ...] = ()
-    missing: tuple[str, ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        per_tensor: Iterable[TensorParity],
-        *,
-        top1_agreement: float | None,
-        output_max_codes: int | None,
-        missing: Iterable[str] = (),
-    ) -> Self:
-        """Find the worst tensor: fewest equal codes, then fewest within one."""
-        compared = tuple(per_tensor)
-        worst = min(compared, key=lambda tensor: (tensor.equal, tensor.within_one), default=None)
-        return cls(
-            tensors=len(compared),
-            top1_agreement=top1_agreement,
-            output_max_codes=output_max_codes,
-            worst_equal=None if worst is None else worst.equal,
-            worst_within_one=None if worst is None else min(tensor.within_one for tensor in compared),
-            worst_tensor=None if worst is None else worst.name,
-            per_tensor=compared,
-            missing=tuple(missing),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +67,8 @@ class Row:
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _one_of("kind", self.kind, KINDS)
-        _one_of("status", self.status, STATUSES)
+        one_of("kind", self.kind, KINDS)
+        one_of("status", self.status, STATUSES)
         if self.status != "ok" and not self.reason:
             raise InputError(
                 received=f"row {self.recipe!r}, {self.status} without a reason",
@@ -263,13 +166,6 @@ class Results:
         except (OSError, UnicodeDecodeError) as error:
             raise _unreadable(str(path), str(error)) from error
         return cls.from_json(text, source=str(path))
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(
-            received=f"{name}={value!r}", expected=f"one of {', '.join(known)}", mend=f"choose one as {name}"
-        )
 
 
 def _unreadable(source: str, found: str) -> FileFormatError:

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was got: the rows of a run, parity, coverage; frozen, written as JSON and read back (`lowbit.records`)."""
+
+from lowbit.results.coverage import FATES, Coverage, LayerCoverage, Workload
+from lowbit.results.figures import DIRECTIONS, LatencyResult, Metric, milliseconds, percent, quantity
+from lowbit.results.parity import ParityResult, TensorParity
+from lowbit.results.run import KINDS, MEASURED, SCHEMA, STATUSES, Results, Row, Verdict
+
+__all__ = [
+    "DIRECTIONS",
+    "FATES",
+    "KINDS",
+    "MEASURED",
+    "SCHEMA",
+    "STATUSES",
+    "Coverage",
+    "LatencyResult",
+    "LayerCoverage",
+    "Metric",
+    "ParityResult",
+    "Results",
+    "Row",
+    "TensorParity",
+    "Verdict",
+    "Workload",
+    "milliseconds",
+    "percent",
+    "quantity",
+]

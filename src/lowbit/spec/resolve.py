@@ -5,12 +5,11 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from reprlib import repr as short
 from typing import Any
 
 from lowbit.errors import InputError
 from lowbit.spec.bits import Spec
-from lowbit.spec.rule import LayerView, Rule
+from lowbit.spec.rule import LayerView, Rule, short
 
 NAMES_SHOWN = 3
 

@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
-from reprlib import repr as short
+from reprlib import Repr
 from typing import Any
 
 from lowbit.errors import InputError
@@ -14,6 +14,11 @@ from lowbit.spec.bits import ACTIVATION_BITS, WEIGHT_BITS
 BITS = {"weights": WEIGHT_BITS, "activations": ACTIVATION_BITS}
 SWITCHES = ("per_channel", "symmetric", "keep_float")
 SETTINGS = (*BITS, *SWITCHES)
+
+_REPR = Repr()
+_REPR.maxlevel = 2
+short = _REPR.repr
+"""A value for an error: never long, however large or deep it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

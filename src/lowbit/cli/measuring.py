@@ -142,11 +142,12 @@ def inspect(session: Session, file: TFLite) -> None:
     for op in found.ops:
         table.add_row(op.op, *(str(count) for count in (op.count, op.int_count, op.hybrid_count, op.float_count)))
     work, macs = found.work, percent(found.work.macs_integer_share)
+    loops = " (the body of a loop counted once)" if any(op.op == "WHILE" for op in found.ops) else ""
     share = found.delegated_reason if found.delegated_share is None else f"{found.delegated_share:.0%} of ops"
     lines = [
         f"{found.n_ops} ops, {found.float_ops} of them float; {found.parameters:,} parameters; {found.tensors} tensors",
         f"multiply-accumulates {quantity(work.macs)}, {macs} in integers; "
-        f"weights {quantity(work.weights)}, {percent(work.weights_integer_share)} in integers",
+        f"weights {quantity(work.weights)}, {percent(work.weights_integer_share)} in integers{loops}",
         f"weights {found.weights_dtype}, activations {found.activations_dtype}; run by XNNPACK: {share}",
         f"{found.size_bytes:,} bytes, {found.compressed_bytes:,} zipped",
         *(f"input {_endpoint(end)}" for end in found.inputs),

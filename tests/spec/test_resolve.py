@@ -77,6 +77,7 @@ def test_later_rules_win_setting_by_setting(setting: str, spec: str, rules: list
     "selector, words",
     [
         ({"match": "conv1"}, r"matches no layer \(match=conv1 weights=4\); expected a layer such as Conv1;"),
+        ({"match": "PREDICTIONS"}, "expected a layer such as predictions;"),
         ({"match": "blok_3_*"}, "expected a layer such as block_3_expand, block_3_depthwise;"),
         ({"match": "backbon/block_3_expand"}, "expected a layer such as backbone/block_3_expand"),
         ({"match": "zzz"}, "expected a layer such as Conv1, block_3_expand, block_3_depthwise;"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`quantize`, `qat` and `export`: from a Keras model to a file."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +32,7 @@ def quantize(
     out: Out,
     recipe: Annotated[str, typer.Option(help="Any recipe that needs no training; see lowbit recipes.")] = "ptq-w8a8",
     data: options.MaybeData = None,
+    rules: options.Rules = None,
     io: options.Io = "float32",
     model_arg: options.ModelArgs = None,
     image_size: options.ImageSize = None,
@@ -44,6 +46,8 @@ def quantize(
     chosen, path = recipes.get(recipe), options.output(out, ".tflite")
     options.not_its_input(path, model)
     _check_recipe(chosen, data, io)
+    given = options.rules(rules)
+    chosen.check_rules(given)
     options.at_least_one(calibration_samples=calibration_samples)
     from lowbit.cli import subject
     from lowbit.compare.cards import write_tflite_card
@@ -59,16 +63,21 @@ def quantize(
         session.note(subject.counts(taken.dataset))
         calibration = subject.feed(taken.dataset.calibration(calibration_samples, seed).batches(32), taken.model)
         parity = subject.feed(subject.split_of(taken.dataset).batches(32, limit=PARITY_SAMPLES), taken.model)
-    made = chosen.make(recipes.Request(model=taken.model, path=path, calibration=calibration, parity=parity, io=io))
+    request = recipes.Request(model=taken.model, path=path, calibration=calibration, parity=parity, io=io, rules=given)
+    made = chosen.make(request)
     told = {} if taken.told is None else taken.told.preprocessing
     inside = write_tflite_card(
         path,
         recipe=recipe,
         preprocessing=told if taken.dataset is None else taken.dataset.preprocessing,
         class_names=taken.loaded.class_names or (taken.dataset.class_names if taken.dataset is not None else None),
-        made_by=subject.made_by("quantize", made.parity, io=io, calibration_samples=calibration_samples, seed=seed),
+        made_by=subject.made_by(
+            "quantize", made.parity, io=io, calibration_samples=calibration_samples, seed=seed, **_written(given)
+        ),
     )
-    simulated = quantize_model(taken.model, str(chosen.spec)) if made.quantized_tensors and chosen.spec else None
+    more = {"rules": given} if given else {}
+    quantized = made.quantized_tensors and chosen.spec
+    simulated = quantize_model(taken.model, str(chosen.spec), **more) if quantized else None
     kept = {} if simulated is None else _kept_float(simulated)
     _show_file(session, {"recipe": recipe, "io": io, "kept_float": kept}, made, inside)
 
@@ -101,6 +110,7 @@ def qat(
     data: options.Data,
     out: Out,
     spec: Annotated[str, typer.Option(help="Bits: w8a8, w4a8, w8a16 or w4a16.")] = "w8a8",
+    rules: options.Rules = None,
     epochs: Annotated[int, typer.Option(help="Most epochs.")] = EPOCHS,
     batch_size: Annotated[int, typer.Option(help="Samples in a training step.")] = 32,
     lr: Annotated[float, typer.Option(help="Learning rate.")] = QAT_LEARNING_RATE,
@@ -117,6 +127,7 @@ def qat(
 
     path, bits = options.output(out, ".keras", ".h5"), Spec.parse(spec)
     options.not_its_input(path, model)
+    given = options.rules(rules)
     Settings(
         dataset=data, model=model, epochs=epochs, batch_size=batch_size, lr=lr, patience=patience, seed=seed,
         calibration_samples=calibration_samples,
@@ -141,9 +152,13 @@ def qat(
     )
     training = Training(epochs=epochs, learning_rate=lr, patience=patience, seed=seed)
     with ShownProgress(session) as progress:
-        simulation, history = train(f"qat-{bits.name}", taken.model, batches, training, progress.on_training)
+        simulation, history = train(
+            f"qat-{bits.name}", taken.model, batches, training, progress.on_training, rules=given
+        )
     save_model(simulation, path)
-    made = subject.made_by("qat", spec=bits.name, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed)
+    made = subject.made_by(
+        "qat", spec=bits.name, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, **_written(given)
+    )
     keras_card(path, simulation, recipe=f"keras-qat-{bits.name}", data=dataset, made_by=made)
     best = {name: values[history.best_epoch - 1] for name, values in history.logs.items()}
     figures = ", ".join(f"{name} {value:.4f}" for name, value in best.items())
@@ -160,6 +175,11 @@ def qat(
         f"wrote {path}: epoch {history.best_epoch} of {history.trained_epochs} kept, {figures}",
         f"next: lowbit export {path} -o {path.with_suffix('.tflite').name}",
     )
+
+
+def _written(rules: Sequence[Any]) -> dict[str, Any]:
+    """Rules as a card holds them; nothing where there are none."""
+    return {"rules": [rule.to_dict() for rule in rules]} if rules else {}
 
 
 def _refuse_zoo_name(model: str) -> None:

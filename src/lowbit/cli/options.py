@@ -4,11 +4,14 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lowbit.errors import InputError
+
+if TYPE_CHECKING:
+    from lowbit.spec import Rule
 
 MOST_THREADS = 1024
 
@@ -35,6 +38,10 @@ Preprocess = Annotated[
     ),
 ]
 CalibrationSamples = Annotated[int, typer.Option(help="Training samples that set the ranges of activations.")]
+Rules = Annotated[
+    str | None,
+    typer.Option(help="Settings for single layers, in YAML.", metavar="FILE.yaml", show_default=False),
+]
 Seed = Annotated[int, typer.Option(help="Seed of splits, weights and shuffling.")]
 Io = Annotated[str, typer.Option(help="Type of inputs and outputs: float32 or int8.")]
 Threads = Annotated[int, typer.Option(help="Threads for measuring latency.")]
@@ -97,6 +104,15 @@ def existing(word: str, *suffixes: str) -> Path:
     if not path.is_file():
         raise InputError(received=f"{word}, which is no file", expected="an existing file", mend="check the path")
     return path
+
+
+def rules(word: str | None) -> tuple["Rule", ...]:
+    """The rules of a YAML file, none without a file; raises InputError as `rules_from_yaml` does."""
+    if word is None:
+        return ()
+    from lowbit.spec.rules_file import rules_from_yaml
+
+    return rules_from_yaml(existing(word, ".yaml", ".yml"))
 
 
 def not_its_input(path: Path, source: str) -> None:

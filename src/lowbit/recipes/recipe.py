@@ -3,13 +3,14 @@
 
 import importlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lowbit.errors import InputError
 from lowbit.results import ParityResult
+from lowbit.spec import Rule
 
 STAGES = ("float", "finetuned", "qat-w8a8", "qat-w4a8", "qat-w8a16", "qat-w4a16", "qat-scratch-w8a8")
 """Trained models that recipes start from; `lowbit.recipes.training` knows how each is trained."""
@@ -24,7 +25,7 @@ class Request:
     calibration  batches for activation ranges; needed where `Recipe.needs_data`
     parity       batches to compare the file with its simulation on; None leaves it out
     io           "float32" or "int8": the type of the file's inputs and outputs
-    rules        settings for single layers
+    rules        settings for single layers, for recipes that make a simulation (`Recipe.takes_rules`)
     """
 
     model: Any
@@ -32,7 +33,7 @@ class Request:
     calibration: Iterable[Any] | None = None
     parity: Iterable[Any] | None = None
     io: str = "float32"
-    rules: tuple[Any, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +91,15 @@ class Recipe:
         """Whether it chooses among the files of other recipes."""
         return self.source is None
 
+    @property
+    def takes_rules(self) -> bool:
+        """Whether it makes the simulation itself: one that was trained has its rules already."""
+        return self.maker is not None and self.spec is not None and self.source in ("float", "finetuned")
+
     def make(self, request: Request) -> Made:
-        """Write the file; raises InputError for a recipe that writes none, or without the data it needs."""
+        """Write the file; raises InputError for a recipe that writes none, without the data it needs, or with rules
+        that it could not follow.
+        """
         if self.maker is None:
             raise InputError(
                 received=f"recipe {self.name!r}",
@@ -104,6 +112,7 @@ class Recipe:
                 expected="batches to calibrate the ranges of activations",
                 mend="pass data (command line: --data)",
             )
+        self.check_rules(request.rules)
         if request.io not in ("float32", "int8") or (request.io == "int8" and self.activations != "int8"):
             raise InputError(
                 received=f"io={request.io!r} for recipe {self.name!r} with {self.activations} activations",
@@ -113,3 +122,13 @@ class Recipe:
         module, _, function = self.maker.partition(":")
         made: Made = getattr(importlib.import_module(module), function)(self, request)
         return made
+
+    def check_rules(self, rules: Sequence[Rule]) -> None:
+        """Raises InputError for rules where nothing would follow them."""
+        if rules and not self.takes_rules:
+            trained = self.spec is not None and self.source is not None
+            raise InputError(
+                received=f"rules for recipe {self.name!r}",
+                expected="no rules: a trained simulation has its own" if trained else "a recipe that uses integers",
+                mend="give them to quantize_model or lowbit qat" if trained else "choose ptq-w8a8, or leave them out",
+            )

@@ -7,7 +7,7 @@ what both gain over the float model is due to training on.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from lowbit.errors import InputError
 from lowbit.qat import fit as fit_simulation
 from lowbit.recipes.recipe import STAGES
 from lowbit.simulation import quantize_model
+from lowbit.spec import Rule
 from lowbit.training import History, fit, infer_loss, unfreeze
 
 
@@ -42,17 +43,29 @@ class Batches:
 
 
 def train(
-    stage: str, model: keras.Model, batches: Batches, settings: Training, on_event: Callable[[Any], None] | None = None
+    stage: str,
+    model: keras.Model,
+    batches: Batches,
+    settings: Training,
+    on_event: Callable[[Any], None] | None = None,
+    *,
+    rules: Sequence[Rule] = (),
 ) -> tuple[keras.Model, History]:
     """The model of a stage and the history of its training; `model`, the one to start from, is never changed.
 
     Stage "float" trains the layers that are trainable in `model`, as the guide does; all other stages train every layer
     and end with averaged weights.
-    Raises InputError for an unknown stage, and what `lowbit.training.fit` raises.
+    `rules` are for single layers of a QAT stage's simulation.
+    Raises InputError for an unknown stage, for rules in a stage without a simulation, and what `quantize_model` and
+    `lowbit.training.fit` raise.
     """
     if stage not in STAGES:
         raise InputError(
             received=f"stage {stage!r}", expected=f"one of {', '.join(STAGES)}", mend="choose one of these"
+        )
+    if rules and not stage.startswith("qat-"):
+        raise InputError(
+            received=f"rules for stage {stage!r}", expected="a stage with quantizers", mend="leave the rules out"
         )
     loss = model.loss if getattr(model, "compiled", False) and model.loss is not None else infer_loss(model)
     options = {**vars(settings), "loss": loss, "on_event": on_event}
@@ -64,7 +77,8 @@ def train(
     if stage == "finetuned":
         return start, fit(start, batches.train, batches.validation, **options)
     spec = stage.removeprefix("qat-").removeprefix("scratch-")
-    simulation = quantize_model(start, spec, calibration=batches.calibration)
+    more = {"rules": rules} if rules else {}
+    simulation = quantize_model(start, spec, calibration=batches.calibration, **more)
     return simulation, fit_simulation(simulation, batches.train, batches.validation, **options)
 
 

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LiteRT's int8 functions of one tensor, looked up in a table of all centred codes.
+
+`centred` means code - zero point, an integer in -255..255 held in float32: whatever the zero point, 511 entries hold
+them all. Results are codes of the output, NOT yet clamped to its range. Some formulas need float64, which JAX has only
+with `jax_enable_x64`; without it a result may differ by one code.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from lowbit.quantizers.elementwise_fixed_point import half_away, multiplier_of, multiply, power_of_two, significand_of
+
+Tensor = Any
+
+_CENTRED = np.arange(-255, 256, dtype="float32")
+
+_PER_THREE = 2.0**15 / 3.0
+"""In float64: a quotient by 3, rounded to float32 afterwards, is the float32 division's."""
+
+
+def look_up(rule: Callable[[Tensor], Tensor], centred: Tensor) -> Tensor:
+    """`rule(centred)` for a rule on single codes, computed 511 times only."""
+    table = ops.cast(rule(ops.convert_to_tensor(_CENTRED)), "float32")
+    return ops.take(table, ops.cast(centred, "int32") + 255)
+
+
+def logistic(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
+    """LOGISTIC in XNNPACK; its output scale is 1/256, its zero point -128."""
+    return look_up(lambda c: _rounded_even(ops.sigmoid(_real(c, input_scale)), output_scale, zero_point), centred)
+
+
+def tanh(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
+    """TANH in XNNPACK; its output scale is 1/128, its zero point 0."""
+    return look_up(lambda c: _rounded_even(ops.tanh(_real(c, input_scale)), output_scale, zero_point), centred)
+
+
+def gelu(
+    centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor, *, approximate: bool
+) -> Tensor:
+    """GELU, a built-in kernel; `approximate` is the form with tanh."""
+
+    def rule(c: Tensor) -> Tensor:
+        x = _real(c, input_scale)
+        if approximate:
+            y = 0.5 * x * (1.0 + ops.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+        else:
+            y = 0.5 * x * (1.0 + ops.erf(x * math.sqrt(0.5)))
+        return _rounded_away(y, output_scale, zero_point)
+
+    return look_up(rule, centred)
+
+
+def sqrt(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
+    """SQRT, a built-in kernel: cut off, not rounded. The runtime fails where centred is negative; here that gives 0."""
+
+    def rule(c: Tensor) -> Tensor:
+        root = ops.sqrt(_real(ops.maximum(c, 0.0), input_scale))
+        return ops.floor(root / output_scale) + zero_point
+
+    return look_up(rule, centred)
+
+
+def rsqrt(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
+    """RSQRT, a built-in kernel. Centred 0 gives 127, and so do negative ones, where the runtime fails."""
+    data = _roots_of_20_bits()
+
+    def rule(c: Tensor) -> Tensor:
+        input64, output64 = ops.cast(input_scale, "float64"), ops.cast(output_scale, "float64")
+        root = ops.cast(ops.cast(ops.sqrt(input64), "float32"), "float64")
+        y = ops.cast(multiply(data, multiplier_of(ops.cast(1.0, "float64") / (root * output64), -20)), "float32")
+        return ops.where(c > 0.0, y + zero_point, 127.0)
+
+    return look_up(rule, centred)
+
+
+def _roots_of_20_bits() -> np.ndarray:
+    """`rint(2^20 / sqrt(code))` for each of `_CENTRED`; 1 less where the kernel's Newton iteration ends too low."""
+    roots = np.floor(2.0**20 / np.sqrt(np.maximum(_CENTRED.astype("float64"), 1.0)) + 0.5)
+    roots[np.isin(_CENTRED, (2, 8, 131))] -= 1.0
+    return roots
+
+
+def hard_swish(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
+    """HARD_SWISH, a built-in kernel in 16-bit fixed point."""
+    fine = input_scale * 2.0**-7
+    output_factor, output_exponent = _factor16(fine / output_scale)
+    relu_factor, relu_exponent = _factor16(ops.cast(ops.cast(fine, "float64") * _PER_THREE, "float32"))
+
+    def rule(c: Tensor) -> Tensor:
+        x = ops.cast(c, "float64") * 128.0
+        on_output = _half_up16(x, output_factor)
+        gate = _saturate16(x * power_of_two(ops.maximum(relu_exponent - 1, 0)))
+        gate = _half_up16(gate, relu_factor)
+        gate = ops.where(relu_exponent > 0, _saturate16(gate * 2.0), gate)
+        gate = half_away(gate * power_of_two(ops.minimum(relu_exponent, 0)))
+        gate = ops.floor((gate + 2.0**15) * 0.5)
+        product = gate * on_output
+        product = ops.sign(product) * ops.floor(ops.abs(product) * 2.0**-15)
+        return ops.cast(half_away(product * power_of_two(output_exponent)), "float32") + zero_point
+
+    return look_up(rule, centred)
+
+
+def _real(centred: Tensor, scale: Tensor) -> Tensor:
+    """The `maximum` changes nothing; it keeps TensorFlow's graph optimizer from reordering products it is part of."""
+    return ops.maximum(centred * scale, -3e38)
+
+
+def _reciprocal(scale: Tensor) -> Tensor:
+    """float32(1 / scale), through float64 as TensorFlow's compiled float32 reciprocal is approximate."""
+    return ops.cast(ops.cast(1.0, "float64") / ops.cast(scale, "float64"), "float32")
+
+
+def _rounded_even(real: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+    return ops.round(real * _reciprocal(scale)) + zero_point
+
+
+def _rounded_away(real: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+    return half_away(real * _reciprocal(scale)) + zero_point
+
+
+def _factor16(number: Tensor) -> tuple[Tensor, Tensor]:
+    """Significand of 15 bits (float64) from that of 31 bits, and exponent (int32)."""
+    significand, exponent = significand_of(number, 31)
+    return ops.minimum(ops.floor((significand + 2.0**15) * 2.0**-16), 32767.0), exponent
+
+
+def _half_up16(values: Tensor, factor: Tensor) -> Tensor:
+    return ops.floor(values * factor * 2.0**-15 + 0.5)
+
+
+def _saturate16(values: Tensor) -> Tensor:
+    return ops.clip(values, -32768.0, 32767.0)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lowbit.simulation import calibrate as calibrate
     from lowbit.simulation import quantize_model as quantize_model
     from lowbit.simulation import strip as strip
+    from lowbit.simulation.coverage import coverage as coverage
     from lowbit.spec import Rule as Rule
     from lowbit.spec import Spec as Spec
 
@@ -36,6 +37,7 @@ _ROOM_OF = {
     "benchmark": "lowbit.compare",
     "calibrate": "lowbit.simulation",
     "compare": "lowbit.compare",
+    "coverage": "lowbit.simulation.coverage",
     "evaluate": "lowbit.compare",
     "export": "lowbit.export",
     "load_dataset": "lowbit.data",

@@ -73,8 +73,9 @@ def percent(share: float | None) -> str:
     >>> [percent(share) for share in (1, 0.99999, 0.5, 0.00001, 0, None)]
     ['100 %', '99.9 %', '50.0 %', '0.1 %', '0 %', 'n/a']
     """
-    whole = {None: "n/a", 0: "0 %", 1: "100 %"}.get(share)
-    return whole or f"{min(max(100 * (share or 0), 0.1), 99.9):.1f} %"
+    if share is None:
+        return "n/a"
+    return {0: "0 %", 1: "100 %"}.get(share, f"{min(max(100 * share, 0.1), 99.9):.1f} %")
 
 
 def one_of(name: str, value: str, known: tuple[str, ...]) -> None:

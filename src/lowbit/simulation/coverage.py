@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of a model will run in integers, known before any training and without data."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from lowbit.graph import flatten, is_leaf
+from lowbit.results import Coverage, LayerCoverage, Workload
+from lowbit.simulation.fates import fates
+from lowbit.simulation.model import Simulation
+from lowbit.simulation.prepare import quantize_model
+from lowbit.spec import Rule, Spec
+
+NOTHING = Workload.total(())
+
+
+def coverage(
+    model: keras.Model, spec: Spec | str = "w8a8", *, rules: Iterable[Rule] = (), input_shape: Any = None
+) -> Coverage:
+    """Each layer's fate with its reason, and the share of products and weights in integers; see `Coverage`.
+
+    Args:
+        model: a float model, trained or not; it is not changed.
+        spec: bits, such as "w8a8".
+        rules: settings for single layers, as for `quantize_model`.
+        input_shape: sizes in place of the model's free ones (None), as for `quantize_model`.
+
+    Raises:
+        UnsupportedError: the model cannot be flattened, or is a simulation already.
+        InputError: weights that are not finite, free sizes without `input_shape`, an unknown spec, a rule that
+            matches no layer.
+    """
+    spec = Spec.parse(spec)
+    simulation = quantize_model(model, spec, rules=rules, input_shape=input_shape)
+    operations = flatten(model, input_shape=input_shape, is_leaf=is_leaf).nodes
+    kinds = {node.path: type(node.operation).__name__ for node in operations}
+    total, by_layer = _workloads(simulation)
+    layers = []
+    for fate in fates(simulation):
+        work = by_layer.get(fate.layer, NOTHING)
+        layers.append(
+            LayerCoverage(
+                name=fate.layer,
+                kind=kinds.get(fate.layer, ""),
+                fate=fate.fate,
+                operation=fate.operation,
+                reason=fate.reason,
+                macs=work.macs,
+                weights=work.weights,
+            )
+        )
+    return Coverage(model=model.name, spec=spec.name, total=total, layers=tuple(layers))
+
+
+def _workloads(simulation: Simulation) -> tuple[Workload, dict[str, Workload]]:
+    """All work, and by layer of the model: an operation's is its first layer's.
+
+    An operation that stands for no layer belongs to the one before it, which it was written out from.
+    """
+    parts: dict[str, list[Workload]] = {}
+    layer = ""
+    for operation in dict.fromkeys(simulation.simulated_layers()):  # one that is called twice is listed twice
+        layer = operation.members[0] if operation.members else layer
+        work = Workload.of(
+            operation.multiply_accumulates(), operation.weight_count(), integer=operation.fate == "quantized"
+        )
+        parts.setdefault(layer, []).append(work)
+    by_layer = {name: Workload.total(several) for name, several in parts.items()}
+    return Workload.total(by_layer.values()), by_layer

@@ -181,6 +181,13 @@ def test_a_float_op_in_an_integer_file_and_a_constant_that_two_ops_share():
     assert workload_of([graph]) == Workload(macs=2 * 49 + 35, integer_macs=2 * 49, weights=49 + 35, integer_weights=49)
 
 
+def test_a_float_constant_makes_no_float_op():
+    operands = (tensor(1, 7, dtype="int8"), tensor(5, 7, constant=True), tensor(1, 5, dtype="int8"))
+    op = StoredOp(name="FULLY_CONNECTED", inputs=(0, 1), outputs=(2,))
+    graph = Graph(tensors=operands, ops=(op,), inputs=(0,), outputs=(2,))
+    assert workload_of([graph]) == Workload.of(35, 35, integer=True)
+
+
 def test_a_damaged_file(tmp_path):
     path = tmp_path / "half.tflite"
     path.write_bytes(converted(conv, [(1, 6, 6, 4)])[:200])

@@ -75,7 +75,9 @@ def percent(share: float | None) -> str:
     """
     if share is None:
         return "n/a"
-    return {0: "0 %", 1: "100 %"}.get(share, f"{min(max(100 * share, 0.1), 99.9):.1f} %")
+    if share in (0, 1):
+        return f"{100 * share:.0f} %"
+    return f"{min(max(100 * share, 0.1), 99.9):.1f} %"
 
 
 def one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -61,7 +61,7 @@ def _workloads(simulation: Simulation) -> tuple[Workload, dict[str, Workload]]:
     """
     parts: dict[str, list[Workload]] = {}
     layer = ""
-    for operation in dict.fromkeys(simulation.simulated_layers()):  # one that is called twice is listed twice
+    for operation in simulation.simulated_layers():
         layer = operation.members[0] if operation.members else layer
         work = Workload.of(
             operation.multiply_accumulates(), operation.weight_count(), integer=operation.fate == "quantized"

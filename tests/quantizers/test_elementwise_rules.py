@@ -217,6 +217,32 @@ def test_all_codes_of_a_function(name):
         assert (file.ops, file.delegated) == ([code], [])
 
 
+NEXT_TO_A_HALF = {
+    "logistic": (tf.sigmoid, elementwise_tables.logistic),
+    "rsqrt": (tf.math.rsqrt, elementwise_tables.rsqrt),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "grid", "output"),
+    [
+        ("gelu", Grid(0.05242370814085007, 11), Grid(0.006128889974206686, -48)),  # divided by the scale: -49, not -48
+        ("gelu by tanh", Grid(0.008881879039108753, 127), Grid(0.00036521453876048326, 127)),  # float32 tanh: 8, not 9
+        (
+            "logistic",
+            Grid(0.03407851606607437, 127),
+            Grid(1 / 256, -128),
+        ),  # zero point added afterwards: -127, not -128
+        ("rsqrt", Grid(0.053589168936014175, -128), Grid(0.00975690595805645, -107)),  # float64 scales: -58, not -57
+    ],
+)
+def test_results_next_to_a_half(name, grid, output):
+    function, rule = NEXT_TO_A_HALF.get(name) or UNARY[name][:2]
+    expected = one_op(function, ALL_CODES).quantized([grid], [output]).run(CODES)[0].ravel()
+    found = rule_codes(rule, [numbers(CODES - grid.zero_point)], [grid.scale], output)
+    assert np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     ("function", "rule", "output"),
     [

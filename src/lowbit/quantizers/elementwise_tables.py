@@ -31,12 +31,14 @@ def look_up(rule: Callable[[Tensor], Tensor], centred: Tensor) -> Tensor:
 
 def logistic(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """LOGISTIC in XNNPACK; its output scale is 1/256, its zero point -128."""
-    return look_up(lambda c: _rounded_even(ops.sigmoid(_real(c, input_scale)), output_scale, zero_point), centred)
+    return look_up(
+        lambda c: _rounded_even(_exact(ops.sigmoid, _real(c, input_scale)), output_scale, zero_point), centred
+    )
 
 
 def tanh(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """TANH in XNNPACK; its output scale is 1/128, its zero point 0."""
-    return look_up(lambda c: _rounded_even(ops.tanh(_real(c, input_scale)), output_scale, zero_point), centred)
+    return look_up(lambda c: _rounded_even(_exact(ops.tanh, _real(c, input_scale)), output_scale, zero_point), centred)
 
 
 def gelu(
@@ -47,9 +49,11 @@ def gelu(
     def rule(c: Tensor) -> Tensor:
         x = _real(c, input_scale)
         if approximate:
-            y = 0.5 * x * (1.0 + ops.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+            bent = x + _settled(0.044715 * x) * x * x
+            gate = _exact(ops.tanh, bent * math.sqrt(2 / math.pi))
         else:
-            y = 0.5 * x * (1.0 + ops.erf(x * math.sqrt(0.5)))
+            gate = _exact(ops.erf, x * math.sqrt(0.5))
+        y = 0.5 * x * (1.0 + gate)
         return _rounded_away(y, output_scale, zero_point)
 
     return look_up(rule, centred)
@@ -70,9 +74,8 @@ def rsqrt(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point
     data = _roots_of_20_bits()
 
     def rule(c: Tensor) -> Tensor:
-        input64, output64 = ops.cast(input_scale, "float64"), ops.cast(output_scale, "float64")
-        root = ops.cast(ops.cast(ops.sqrt(input64), "float32"), "float64")
-        y = ops.cast(multiply(data, multiplier_of(ops.cast(1.0, "float64") / (root * output64), -20)), "float32")
+        step = ops.cast(ops.sqrt(input_scale) * output_scale, "float64")
+        y = ops.cast(multiply(data, multiplier_of(ops.cast(1.0, "float64") / step, -20)), "float32")
         return ops.where(c > 0.0, y + zero_point, 127.0)
 
     return look_up(rule, centred)
@@ -107,8 +110,17 @@ def hard_swish(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_
 
 
 def _real(centred: Tensor, scale: Tensor) -> Tensor:
-    """The `maximum` changes nothing; it keeps TensorFlow's graph optimizer from reordering products it is part of."""
-    return ops.maximum(centred * scale, -3e38)
+    return _settled(centred * scale)
+
+
+def _settled(product: Tensor) -> Tensor:
+    """The product unchanged, kept from being reordered with further factors by TensorFlow's graph optimizer."""
+    return ops.maximum(product, -3e38)
+
+
+def _exact(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The function rounded to float32 as C's is; float32 approximations are a few units off in the last place."""
+    return ops.cast(function(ops.cast(x, "float64")), "float32")
 
 
 def _reciprocal(scale: Tensor) -> Tensor:
@@ -117,7 +129,8 @@ def _reciprocal(scale: Tensor) -> Tensor:
 
 
 def _rounded_even(real: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
-    return ops.round(real * _reciprocal(scale)) + zero_point
+    """Rounded with the zero point taken in: 0.5000005 - 128 is -127.5 in float32 and gives -128."""
+    return ops.round(real * _reciprocal(scale) + zero_point)
 
 
 def _rounded_away(real: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:

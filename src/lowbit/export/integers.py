@@ -71,12 +71,12 @@ def quantize(template: Template, simulation: Simulation, io: str) -> bytes:
 def tensor_quantizers(simulation: Simulation) -> dict[str, TensorQuantizer]:
     """The quantizer of each named tensor of the file, those that pass a scale on included."""
     found: dict[str, TensorQuantizer] = dict(simulation.quantizers())
-    for layer in simulation.simulated_layers():
+    for layer, _, _ in simulation.graph():
         source = layer.tensor_quantizer()
         if source is not None:
-            found.setdefault(layer.name, source)
-    for name, layer in simulation.input_edges().items():
-        found[name] = found[layer.name]
+            found.setdefault(layer.tensor_name, source)
+    for name, layer in simulation.edges().items():
+        found[name] = found[layer.tensor_name]
     return found
 
 
@@ -94,8 +94,8 @@ def _grids(simulation: Simulation) -> dict[str, Grid]:
 
 def _constants(simulation: Simulation, integer: bool) -> dict[str, Constant]:
     return {
-        constant_name(layer.name, name): constant
-        for layer in simulation.simulated_layers()
+        constant_name(layer.tensor_name, name): constant
+        for layer, _, _ in simulation.graph()
         for name, constant in layer.constants(integer=integer).items()
     }
 
@@ -103,10 +103,12 @@ def _constants(simulation: Simulation, integer: bool) -> dict[str, Constant]:
 def _configure(worker: quantizer.Quantizer, template: Template, simulation: Simulation, io: str) -> None:
     spec = simulation.spec
     worker.add_static_config(".*", _Op.ALL_SUPPORTED, spec.activations, 8, _CHANNELWISE)
-    for layer in simulation.simulated_layers():
+    for layer, _, _ in simulation.graph():
         if getattr(layer, "weight_bits", 8) != 8:
             for op in (_Op.CONV_2D, _Op.FULLY_CONNECTED):
-                worker.add_static_config(_scope(layer.name), op, spec.activations, layer.weight_bits, _CHANNELWISE)
+                worker.add_static_config(
+                    _scope(layer.tensor_name), op, spec.activations, layer.weight_bits, _CHANNELWISE
+                )
     for name in template.float_scopes:
         worker.update_quantization_recipe(_scope(name), _Op.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE)
     if io == "float32":
@@ -138,12 +140,13 @@ def _constant_ranges(template: Template, constants: dict[str, Constant], activat
         if constant.scale is None or constant.bits is None:
             continue
         scale = constant.scale.astype("float64")
-        if scale.size == 1 and len(shapes[name]) < 2:  # an operand of MUL or ADD: litert-quantizer's activation form
+        if constant.is_operand:
             lowest, highest = code_range(activation_bits, narrow=activation_bits == 16)
         else:
             lowest, highest = code_range(constant.bits, narrow=True)
         shape = _channel_shape(shapes[name], template.slots[name][1], scale.size)
-        ranges[name] = {"min": (scale * lowest).reshape(shape), "max": (scale * highest).reshape(shape)}
+        low, high = (scale * (code - constant.zero_point) for code in (lowest, highest))
+        ranges[name] = {"min": low.reshape(shape), "max": high.reshape(shape)}
     return ranges
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from keras import ops
+from keras import ops, tree
 
 from lowbit.errors import InputError
 from lowbit.export import flatbuffer, integers
@@ -73,7 +73,8 @@ def parity(
         for sample in range(len(answers)):
             output = runner({name: values[sample : sample + 1] for name, values in named.items()})
             for name, comparison in comparisons.items():
-                comparison.add(codes[name][sample], runner.interpreter.get_tensor(tensors[name][0])[0])
+                simulated = codes[name].reshape(len(answers), -1)[sample]  # the batch may be merged with other axes
+                comparison.add(simulated, runner.interpreter.get_tensor(tensors[name][0]))
             agreeing += int(np.argmax(answers[sample]) == np.argmax(next(iter(output.values()))[0]))
         seen += len(answers)
         if seen >= samples:
@@ -98,13 +99,12 @@ def _simulate(simulation: Simulation, inputs: Any) -> tuple[dict[str, np.ndarray
     codes: dict[str, np.ndarray] = {}
     with recording(lambda name, values: codes.update({name: ops.convert_to_numpy(values)})):
         output = simulation(inputs, training=False)
-    first = output[0] if isinstance(output, (list, tuple)) else output
-    return codes | _input_codes(simulation, codes), ops.convert_to_numpy(first)
+    return codes | _edge_codes(simulation, codes), ops.convert_to_numpy(tree.flatten(output)[0])
 
 
-def _input_codes(simulation: Simulation, codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """An int8 input carries the model's own input name."""
-    return {name: codes[layer.name] for name, layer in simulation.input_edges().items()}
+def _edge_codes(simulation: Simulation, codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A tensor between float and integers goes by the name of the float one."""
+    return {name: codes[layer.tensor_name] for name, layer in simulation.edges().items()}
 
 
 def _compared_tensors(content: bytes, simulation: Simulation) -> tuple[dict[str, tuple[int, str]], tuple[str, ...]]:
@@ -129,5 +129,5 @@ def _compared_tensors(content: bytes, simulation: Simulation) -> tuple[dict[str,
 
 
 def _output_names(simulation: Simulation, comparisons: dict[str, _Comparison]) -> list[str]:
-    makers = {output: layer.name for layer, _, output in simulation.graph()}
+    makers = {output: layer.tensor_name for layer, _, output in simulation.graph()}
     return [name for tensor in simulation.outputs if (name := makers[id(tensor)]) in comparisons]

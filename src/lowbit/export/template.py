@@ -13,7 +13,7 @@ across such a tensor, and the tensor is found by name. Barriers are removed afte
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,17 +44,21 @@ class Template:
     """Names of output tensors of operations that stay float."""
 
 
-_cache: dict[tuple[str, int], Template] = {}
+_cache: dict[tuple[str, int, bool], Template] = {}
 _CACHED = 4
 
 
-def template(simulation: Simulation, *, batch: int = 1) -> Template:
-    """The converted structure of a simulation, from memory when it was converted before."""
-    key = (_structure(simulation), batch)
+def template(simulation: Simulation, *, batch: int = 1, integer: bool = True) -> Template:
+    """The converted structure of a simulation, from memory when it was converted before.
+
+    With `integer` a ReLU that ends at some maximum is a plain RELU: its codes saturate there.
+    """
+    has_two_forms = any(layer.has_float_form for layer in simulation.simulated_layers())
+    key = (_structure(simulation), batch, integer and has_two_forms)
     if key not in _cache:
         while len(_cache) >= _CACHED:
             _cache.pop(next(iter(_cache)))
-        _cache[key] = _convert(simulation, batch)
+        _cache[key] = _convert(simulation, batch, integer)
     return _cache[key]
 
 
@@ -71,14 +75,14 @@ def _structure(simulation: Simulation) -> str:
     digest = hashlib.sha256(json.dumps(simulation.get_config(), sort_keys=True, default=str).encode())
     for layer in simulation.simulated_layers():
         if isinstance(layer, KeptFloat):
-            for weight in layer.layer.get_weights():
-                digest.update(weight.tobytes())
+            for weight in layer.carried_weights():
+                digest.update(keras.ops.convert_to_numpy(weight).tobytes())
     return digest.hexdigest()
 
 
-def _convert(simulation: Simulation, batch: int) -> Template:
+def _convert(simulation: Simulation, batch: int, integer: bool) -> Template:
     labels, values = _label_constants(simulation)
-    function, points = _graph_function(simulation, values, batch)
+    function, points = _graph_function(simulation, values, batch, integer)
     module = tf.Module()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -103,12 +107,12 @@ def _label_constants(simulation: Simulation) -> tuple[dict[str, int], dict[str, 
     labels: dict[str, int] = {}
     values: dict[str, dict[str, np.ndarray]] = {}
     following = _FIRST_LABEL
-    for layer in simulation.simulated_layers():
-        values[layer.name] = {}
+    for layer, _, _ in simulation.graph():
+        own = values[layer.tensor_name] = {}
         for name, constant in layer.constants(integer=False).items():
             bits = np.arange(following, following + constant.values.size, dtype="int64")
-            labels[constant_name(layer.name, name)] = following
-            values[layer.name][name] = bits.astype("uint32").view("float32").reshape(constant.values.shape)
+            labels[constant_name(layer.tensor_name, name)] = following
+            own[name] = bits.astype("uint32").view("float32").reshape(constant.values.shape)
             following += constant.values.size
     if following > _LAST_LABEL:
         raise ExportError(f"the model has {following - _FIRST_LABEL:,} weights; at most 1e9 can be exported")
@@ -116,7 +120,7 @@ def _label_constants(simulation: Simulation) -> tuple[dict[str, int], dict[str, 
 
 
 def _graph_function(
-    simulation: Simulation, values: dict[str, dict[str, np.ndarray]], batch: int
+    simulation: Simulation, values: dict[str, dict[str, np.ndarray]], batch: int, integer: bool
 ) -> tuple[Any, list[str]]:
     """The traced float graph and the names of its points, which are its outputs in sorted order."""
     points: list[str] = []
@@ -125,14 +129,14 @@ def _graph_function(
         marked: dict[str, Any] = {}
         tensors = dict(zip(map(id, simulation.inputs), inputs, strict=True))
         for layer, sources, output in simulation.graph():
-            mark = _marker(layer.name, marked)
-            constants = {name: tf.constant(array) for name, array in values[layer.name].items()}
+            mark = _Marker(layer.tensor_name, marked, integer)
+            constants = {name: tf.constant(array) for name, array in values[layer.tensor_name].items()}
             tensors[output] = layer.deploy([tensors[source] for source in sources], constants, mark)
         points.extend(name for name in marked if name not in points)
         return marked
 
     signature = [
-        tf.TensorSpec((batch, *_static(tensor)), tf.float32, name=_argument(position))
+        tf.TensorSpec((batch, *_static(tensor)), tensor.dtype, name=_argument(position))
         for position, tensor in enumerate(simulation.inputs)
     ]
     frozen = [(variable, tf.constant(variable.numpy())) for variable in _float_variables(simulation)]
@@ -161,12 +165,16 @@ def _argument(position: int) -> str:
     return f"input_{position}"
 
 
-def _marker(layer_name: str, marked: dict[str, Any]) -> Callable[[str, Any, Any], Any]:
-    def mark(suffix: str, tensor: Any, quantizer: Any) -> Any:
-        marked[point_name(layer_name, suffix)] = tf.maximum(tensor, _BARRIER)
-        return marked[point_name(layer_name, suffix)]
+class _Marker:
+    """Puts a barrier behind a tensor and remembers it under its name."""
 
-    return mark
+    def __init__(self, tensor_name: str, marked: dict[str, Any], integer: bool) -> None:
+        self.tensor_name, self.marked, self.integer = tensor_name, marked, integer
+
+    def __call__(self, suffix: str, tensor: Any, quantizer: Any) -> Any:
+        name = point_name(self.tensor_name, suffix)
+        self.marked[name] = tf.maximum(tensor, tf.cast(_BARRIER, tensor.dtype))
+        return self.marked[name]
 
 
 def _remove_barriers(model: Any, points: list[str], simulation: Simulation) -> None:
@@ -205,14 +213,14 @@ def _through(before: Mapping[int, int], tensor: int) -> int:
 
 
 def _restore_signature(graph: Any, signature: Any, simulation: Simulation, index: dict[str, int]) -> None:
-    makers = {output: layer for layer, _, output in simulation.graph()}
+    names = {output: layer.tensor_name for layer, _, output in simulation.graph()}
     sources = {output: inputs for _, inputs, output in simulation.graph()}
     outputs = []
     for tensor in simulation.outputs:
         number = id(tensor)
-        while makers[number].name not in index:
+        while names[number] not in index:
             number = sources[number][0]
-        outputs.append(makers[number].name)
+        outputs.append(names[number])
     graph.outputs = np.array([index[name] for name in outputs], dtype="int32")
     entries = {flatbuffer.text(entry.name): entry for entry in signature.outputs}
     signature.outputs = [entries[name] for name in outputs]
@@ -249,7 +257,7 @@ def _find_labels(model: Any, labels: Mapping[str, int]) -> dict[str, tuple[int, 
 
 
 def _float_scopes(model: Any, simulation: Simulation, points: list[str]) -> tuple[str, ...]:
-    kept = {layer.name for layer in simulation.simulated_layers() if isinstance(layer, KeptFloat)}
+    kept = {layer.tensor_name for layer, _, _ in simulation.graph() if isinstance(layer, KeptFloat)}
     quantized = set(points) - kept
     main, *inner = model.subgraphs  # inner: the bodies of loops, such as an LSTM's
     made = [_output_name(main, operator) for operator in main.operators]

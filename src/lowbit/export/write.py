@@ -95,7 +95,7 @@ def export_variant(model: keras.Model, path: str | Path, kind: str) -> ExportRes
     _check_request(model, path, None, "float32")
     started = time.perf_counter()
     simulation = quantize_model(model)
-    content = integers.fill(template(simulation), simulation)
+    content = integers.fill(template(simulation, integer=False), simulation)
     if kind != "float32":
         content = _without_simulation(content, kind)
     with replacing(path) as temporary:

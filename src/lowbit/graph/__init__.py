@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any Keras model as a flat list of operations, grouped as LiteRT will run them."""
+"""Any Keras model as a flat list of the operations that LiteRT will run."""
 
-from lowbit.graph.flatten import FlatGraph, Node, flatten
-from lowbit.graph.groups import Group, group_operations
+from lowbit.graph.flatten import FlatGraph, Node, Slot, flatten
+from lowbit.graph.fusing import fuse
+from lowbit.graph.lowering import is_leaf, lower
+from lowbit.graph.steps import Builder, Parameter, Step
 
-__all__ = ["FlatGraph", "Group", "Node", "flatten", "group_operations"]
+__all__ = ["Builder", "FlatGraph", "Node", "Parameter", "Slot", "Step", "flatten", "fuse", "is_leaf", "lower"]

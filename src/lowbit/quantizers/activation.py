@@ -66,11 +66,13 @@ class ActivationQuantizer(TensorQuantizer):
 
     Args:
         bits: 8 (asymmetric) or 16 (symmetric).
+        symmetric: with 8 bits, zero point 0 as well.
         momentum: share of the old range kept at each training step, 0..1.
     """
 
-    def __init__(self, *, bits: int, momentum: float = 0.99, **kwargs: Any) -> None:
+    def __init__(self, *, bits: int, momentum: float = 0.99, symmetric: bool = False, **kwargs: Any) -> None:
         super().__init__(bits=bits, **kwargs)
+        self.symmetric = symmetric
         self.momentum = momentum
         self.minimum = self._scalar("minimum")
         self.maximum = self._scalar("maximum")
@@ -82,7 +84,10 @@ class ActivationQuantizer(TensorQuantizer):
 
     def parameters(self) -> tuple[Tensor, Tensor]:
         return affine.activation_parameters(
-            ops.convert_to_tensor(self.minimum), ops.convert_to_tensor(self.maximum), self.bits
+            ops.convert_to_tensor(self.minimum),
+            ops.convert_to_tensor(self.maximum),
+            self.bits,
+            symmetric=self.symmetric,
         )
 
     def input_codes(self, x: Tensor) -> Tensor:
@@ -112,6 +117,15 @@ class ActivationQuantizer(TensorQuantizer):
         self.maximum.assign(keep * self.maximum + (1.0 - keep) * ops.max(x))
         self.observations.assign_add(self.tracking)
 
+    def widen(self, x: Tensor, *, only_first: bool) -> None:
+        """While training: let the range hold this batch too; with `only_first` just when it holds nothing yet."""
+        x = ops.stop_gradient(x)
+        first = ops.equal(self.observations, 0.0)
+        apply = first if only_first else ops.not_equal(self.tracking, 0.0)
+        low, high = ops.minimum(self.minimum, ops.min(x)), ops.maximum(self.maximum, ops.max(x))
+        self.minimum.assign(ops.where(apply, low, self.minimum))
+        self.maximum.assign(ops.where(apply, high, self.maximum))
+
     def fake_quantize(self, x: Tensor, training: bool = False) -> Tensor:
         if training:
             self.track(x)
@@ -126,7 +140,7 @@ class ActivationQuantizer(TensorQuantizer):
             variable.assign(0.0)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"momentum": self.momentum}
+        return super().get_config() | {"momentum": self.momentum, "symmetric": self.symmetric}
 
 
 @keras.saving.register_keras_serializable("lowbit")

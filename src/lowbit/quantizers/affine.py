@@ -36,16 +36,19 @@ def code_range(bits: int, *, narrow: bool = False) -> tuple[int, int]:
     return (-highest if narrow else -highest - 1), highest
 
 
-def activation_parameters(minimum: Tensor, maximum: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+def activation_parameters(
+    minimum: Tensor, maximum: Tensor, bits: int, *, symmetric: bool = False
+) -> tuple[Tensor, Tensor]:
     """Scale and zero point (both float32 scalars) that represent `[minimum, maximum]` and exactly 0.
 
-    8 bits: asymmetric over all 256 codes. 16 bits: symmetric, zero point 0, codes in +-32767.
+    8 bits: asymmetric over all 256 codes, or `symmetric` with zero point 0. 16 bits: always symmetric, codes in
+    +-32767.
     A range of zero width is widened to `MINIMAL_RANGE`.
     """
     low = ops.minimum(minimum, 0.0)
     high = ops.maximum(maximum, 0.0)
     lowest, highest = code_range(bits)
-    if bits == 16:
+    if bits == 16 or symmetric:
         bound = ops.maximum(ops.maximum(-low, high), MINIMAL_RANGE)
         return bound * reciprocal(highest), ops.zeros_like(bound)
     scale = ops.maximum(high - low, MINIMAL_RANGE) * reciprocal(highest - lowest)

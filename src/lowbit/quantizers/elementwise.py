@@ -2,7 +2,7 @@
 """LiteRT's int8 ops on two tensors and its changes of scale, on integer-valued float32 tensors.
 
 `centred` means code - zero point. Results are codes of the output, NOT yet clamped to its range; two operands may
-broadcast. Addition is `integer.add`.
+broadcast.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,9 @@ from lowbit.quantizers.elementwise_fixed_point import multiply as fixed_point_pr
 
 Tensor = Any
 
+_LEAST_RATIO, _RATIO_LIMIT = 2.0**-10, 2.0**8
+"""XNNPACK adds where both scales / output scale lie in this range, its end left out."""
+
 
 def multiply(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """MUL in XNNPACK."""
@@ -25,9 +28,21 @@ def multiply(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: 
     return integer.requantize(product, scales[0] * scales[1] / output_scale, zero_point)
 
 
+def add(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tensor, zero_point: Tensor) -> Tensor:
+    """ADD: in XNNPACK (`integer.add`), or in the built-in kernel where a scale is too far from the output's."""
+    ratios = [scale / output_scale for scale in scales]
+    low, high = ops.minimum(*ratios), ops.maximum(*ratios)
+    spread = [centred[0] + ops.zeros_like(centred[1]), centred[1] + ops.zeros_like(centred[0])]
+    return ops.cond(
+        ops.logical_and(low >= _LEAST_RATIO, high < _RATIO_LIMIT),
+        lambda: integer.add(spread, scales, output_scale, zero_point),
+        lambda: add_fixed_point(spread, scales, output_scale, zero_point),
+    )
+
+
 def subtract(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tensor, zero_point: Tensor) -> Tensor:
-    """SUB in XNNPACK: ADD with the second operand's sign turned."""
-    return integer.add([centred[0], -centred[1]], scales, output_scale, zero_point)
+    """SUB: ADD with the second operand's sign turned."""
+    return add([centred[0], -centred[1]], scales, output_scale, zero_point)
 
 
 def add_fixed_point(

@@ -24,21 +24,36 @@ class WeightQuantizer:
     7
     """
 
-    def __init__(self, *, bits: int) -> None:
+    def __init__(self, *, bits: int, per_channel: bool = True) -> None:
         self.bits = bits
+        self.per_channel = per_channel
         self.largest_code = affine.code_range(bits, narrow=True)[1]
 
     def scale(self, weights: Tensor) -> Tensor:
-        """One scale per channel, shape (channels,): largest absolute weight / largest code."""
+        """One scale per channel, shape (channels,): largest absolute weight / largest code.
+
+        All the same when `per_channel` is off.
+        """
         bound = ops.max(ops.abs(weights), axis=tuple(range(len(weights.shape) - 1)))
+        if not self.per_channel:
+            bound = ops.zeros_like(bound) + ops.max(bound)
         return ops.maximum(bound * affine.reciprocal(self.largest_code), _SMALLEST_SCALE)
 
     def codes(self, weights: Tensor, scale: Tensor) -> Tensor:
         """Integers in float32, half to even, in [-largest_code, largest_code]."""
         return ops.clip(ops.round(weights / scale), -self.largest_code, self.largest_code)
 
-    def fake_quantize(self, weights: Tensor) -> Tensor:
-        """Round to the grid with a straight-through gradient; any weight rank, channels last."""
+    def fake_quantize(self, weights: Tensor, gain: Tensor | None = None) -> Tensor:
+        """Round to the grid with a straight-through gradient; any weight rank, channels last.
+
+        With `gain` (channels,) the grid is that of `weights x gain`; a channel without gain is left as it is.
+        """
+        if gain is not None:
+            folded = weights * gain
+            scale = self.scale(folded)
+            safe = ops.where(ops.equal(gain, 0.0), ops.ones_like(gain), gain)
+            on_grid = ops.where(ops.equal(gain, 0.0), weights, self.codes(folded, scale) * scale / safe)
+            return weights + ops.stop_gradient(on_grid - weights)
         bound = ops.stop_gradient(self.scale(weights)) * float(self.largest_code)
         return keras.quantizers.fake_quant_with_min_max_vars(
             weights, -bound, bound, num_bits=self.bits, narrow_range=True, axis=len(weights.shape) - 1
@@ -52,6 +67,8 @@ class WeightQuantizer:
         A channel whose scale is too small for its bias (a dead channel) is quantized on a coarser
         grid. Returns codes (like weights), scale (channels,), bias codes (channels,), all float32.
         """
+        if not self.per_channel:
+            return self._folded_per_tensor(weights * gain, bias, input_scale)
         scale = self.scale(weights)
         magnitude = ops.abs(gain)
         smallest = ops.maximum(ops.abs(bias) / (input_scale * _LARGEST_BIAS_CODE), _SMALLEST_SCALE)
@@ -61,3 +78,9 @@ class WeightQuantizer:
         coarse = self.codes(weights * magnitude, folded_scale)
         codes = ops.where(alive, self.codes(weights, scale), coarse) * ops.sign(gain)
         return codes, folded_scale, ops.round(bias / (input_scale * folded_scale))
+
+    def _folded_per_tensor(self, weights: Tensor, bias: Tensor, input_scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One scale, that of the folded weights, so large that every bias fits."""
+        scale = self.scale(weights)
+        scale = ops.maximum(scale, ops.max(ops.abs(bias)) / (input_scale * _LARGEST_BIAS_CODE))
+        return self.codes(weights, scale), scale, ops.round(bias / (input_scale * scale))

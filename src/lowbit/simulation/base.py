@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The layer all simulated layers derive from: which forward pass is computed when."""
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 
-from lowbit.quantizers import Mode, current_mode, record
+from lowbit.quantizers import ActivationQuantizer, Mode, current_mode, record
 from lowbit.quantizers.activation import TensorQuantizer
 
 Tensor = Any
-Mark = Callable[[str, Tensor, TensorQuantizer | None], Tensor]
-"""`mark(suffix, tensor, quantizer)` declares a tensor of the exported graph and returns it."""
+
+
+class Mark(Protocol):
+    """`mark(suffix, tensor, quantizer)` declares a tensor of the exported graph and returns it."""
+
+    integer: bool
+    """Whether the file will be quantized."""
+
+    def __call__(self, suffix: str, tensor: Tensor, quantizer: TensorQuantizer | None) -> Tensor: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,21 +28,37 @@ class Constant:
     """A constant of the exported graph.
 
     `values` are float32; for an integer file they are `codes x scale` and `scale` has one entry
-    for each channel of the last axis. A bias has `codes` only: its scale follows from the op.
+    for each channel of the last axis. A bias has `codes` only: its scale follows from the op. An operand of an op
+    without kernel (`is_operand`) is quantized as activations are, over all their codes.
     """
 
     values: np.ndarray
     codes: np.ndarray | None = None
     scale: np.ndarray | None = None
     bits: int | None = None
+    zero_point: int = 0
+    is_operand: bool = False
 
 
 class _Link:
     """Holds quantizers of other layers where Keras does not track them as this layer's own."""
 
-    def __init__(self, sources: Sequence[TensorQuantizer | None], is_output: bool = False) -> None:
+    def __init__(
+        self,
+        sources: Sequence[TensorQuantizer | None] = (),
+        is_output: bool = False,
+        shared: TensorQuantizer | None = None,
+    ) -> None:
         self.sources = tuple(sources)
         self.is_output = is_output
+        self.shared = shared
+
+
+class _Links:
+    """One link for each use."""
+
+    def __init__(self, uses: int) -> None:
+        self.by_use = [_Link() for _ in range(uses)]
 
 
 class SimulatedLayer(keras.layers.Layer):
@@ -45,26 +67,88 @@ class SimulatedLayer(keras.layers.Layer):
     Values between layers are real numbers in every mode; in inference they lie on the grid of the
     producing quantizer, so the codes are recovered from them exactly.
 
+    A layer of the model that is called several times is one simulated layer with several uses: its weights are
+    shared, each use has an output quantizer and links of its own. `select` says which use is spoken of.
+
     Args:
         activation_bits: 8 or 16.
         members: names of the model's own layers that this operation stands for.
+        uses: how often it is called.
+        symmetric: activation ranges centred on 0, zero point 0.
+        origins: for each of `carried_weights`, the number of the model's own weight it stands for and the transpose
+            that was applied to it, or None.
     """
 
     fate = "quantized"
     reason = ""
     is_edge = False
+    has_float_form = False
+    """Whether the float file has other ops for it than the integer file."""
 
-    def __init__(self, *, activation_bits: int, members: Sequence[str] = (), **kwargs: Any) -> None:
+    passes_scale = False
+    """Whether the output has the input's scale."""
+
+    shares_output_scale = False
+    """Whether all inputs must have the output's scale (concatenation)."""
+
+    def __init__(
+        self,
+        *,
+        activation_bits: int,
+        members: Sequence[str] = (),
+        uses: int = 1,
+        symmetric: bool = False,
+        origins: Sequence[Any] = (),
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.activation_bits = activation_bits
         self.members = tuple(members)
+        self.uses = uses
+        self.symmetric = symmetric
+        self.origins = [None if origin is None else list(origin) for origin in origins]
         self.supports_jit = False
-        self._link = _Link(())
+        self.select(0)
+        self._links = _Links(uses)
 
-    def link(self, sources: Sequence[TensorQuantizer | None], *, is_output: bool = False) -> None:
-        """Say which quantizers the inputs come from, in order (None: float), and whether this is an output."""
-        self._link = _Link(sources, is_output)
+    def select(self, use: int) -> None:
+        """From now on `sources`, `tensor_quantizer` and names are those of this use, counted from 0."""
+        self._use = use
+
+    @property
+    def _link(self) -> _Link:
+        return self._links.by_use[self._use]
+
+    @property
+    def tensor_name(self) -> str:
+        """The name of the selected use's output tensor."""
+        return self.name if self._use == 0 else f"{self.name}_use_{self._use + 1}"
+
+    def link(
+        self,
+        sources: Sequence[TensorQuantizer | None],
+        *,
+        is_output: bool = False,
+        shared: TensorQuantizer | None = None,
+    ) -> None:
+        """Link the selected use.
+
+        Args:
+            sources: the quantizers the inputs come from, in order (None: float).
+            is_output: whether it makes an output of the model.
+            shared: a quantizer of another layer that takes the place of this one's own.
+        """
+        self._links.by_use[self._use] = _Link(sources, is_output, shared)
+
+    def make_quantizers(self, name: str = "output_quantizer") -> list[ActivationQuantizer]:
+        """A quantizer with a range from data for each use."""
+        return [
+            ActivationQuantizer(
+                bits=self.activation_bits, symmetric=self.symmetric, name=name if use == 0 else f"{name}_{use}"
+            )
+            for use in range(self.uses)
+        ]
 
     def is_output(self) -> bool:
         """Whether this layer makes an output of the model."""
@@ -77,17 +161,44 @@ class SimulatedLayer(keras.layers.Layer):
         """The quantizer of one input, where integer arithmetic needs it."""
         quantizer = self.sources()[position]
         if quantizer is None:
-            raise ValueError(f"input {position} of {self.name!r} has no quantizer")
+            raise ValueError(f"input {position} of {self.tensor_name!r} has no quantizer")
         return quantizer
+
+    @property
+    def output_quantizer(self) -> TensorQuantizer:
+        """That of the selected use: its own, or the one it shares with others."""
+        return self._link.shared or self.output_quantizers[self._use]
+
+    def shared_quantizer(self) -> TensorQuantizer | None:
+        """The quantizer of another layer that the selected use shares, if it does."""
+        return self._link.shared
 
     def tensor_quantizer(self) -> TensorQuantizer | None:
         """The quantizer of the output tensor: its own, or its input's where the scale passes through."""
-        raise NotImplementedError
+        return self.output_quantizer
 
     def own_quantizers(self) -> list[TensorQuantizer]:
-        """Quantizers whose ranges belong to this layer."""
+        """Quantizers whose ranges belong to the selected use of this layer."""
         quantizer = self.tensor_quantizer()
-        return [] if quantizer is None or quantizer in self.sources() else [quantizer]
+        if quantizer is None or quantizer in self.sources() or self._link.shared is not None:
+            return []
+        return [quantizer]
+
+    def carried_weights(self) -> list[Any]:
+        """The variables that stand for weights of the model, in the order of `origins`."""
+        return []
+
+    def multiply_accumulates(self) -> int:
+        """Products summed for one sample, over all uses."""
+        return 0
+
+    def weight_count(self) -> int:
+        """Weights and biases of the file."""
+        return 0
+
+    def output_shapes(self) -> list[tuple[int, ...]]:
+        """The output's shape for each use, without the batch axis."""
+        return [tuple(node.output_tensors[0].shape[1:]) for node in self._inbound_nodes]
 
     def float_output(self, inputs: list[Tensor]) -> Tensor:
         """The unquantized inference of the model's own layers."""
@@ -112,7 +223,8 @@ class SimulatedLayer(keras.layers.Layer):
         """Whether inference is computed in the runtime's integers."""
         return self.activation_bits == 8 and all(source is not None for source in self.sources())
 
-    def call(self, inputs: Tensor | list[Tensor], training: bool | None = False) -> Tensor:
+    def call(self, inputs: Tensor | list[Tensor], training: bool | None = False, use: int = 0) -> Tensor:
+        self.select(use)
         values = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         quantizer = self.tensor_quantizer()
         mode = current_mode()
@@ -121,20 +233,31 @@ class SimulatedLayer(keras.layers.Layer):
         if mode is Mode.OBSERVE:
             return self.observed_output(values)
         if training:
-            return quantizer.fake_quantize(self.simulated_output(values, True), training=True)
+            return self.trained_output(values)
         if self.is_exact():
             codes = self.integer_codes([self.source(i).centred(x) for i, x in enumerate(values)])
         else:
             codes = self.rounded(self.simulated_output(values, False))
-        record(self.name, codes)
+        record(self.tensor_name, codes)
         return quantizer.to_real(codes)
 
+    def trained_output(self, inputs: list[Tensor]) -> Tensor:
+        """Fake-quantized output of a training step; its range follows the data.
+
+        A shared range follows the output of the layer that owns it; others only see to it that their values fit.
+        """
+        output = self.simulated_output(inputs, True)
+        shared = self._link.shared
+        if shared is None:
+            return self.output_quantizer.fake_quantize(output, training=True)
+        shared.widen(output, only_first=not self.shares_output_scale)
+        return shared.fake_quantize(output)
+
     def observed_output(self, inputs: list[Tensor]) -> Tensor:
-        """Float output; its range is recorded by the layer's own quantizer, where it has one."""
+        """Float output; its range is recorded by its quantizer, where that follows data."""
         output = self.float_output(inputs)
-        for quantizer in self.own_quantizers():
-            if hasattr(quantizer, "observe"):
-                quantizer.observe(output)
+        if hasattr(self.output_quantizer, "observe"):
+            self.output_quantizer.observe(output)
         return output
 
     def constants(self, integer: bool) -> dict[str, Constant]:
@@ -145,16 +268,15 @@ class SimulatedLayer(keras.layers.Layer):
         """The op as the exported graph computes it, in float, each tensor marked."""
         return mark("", self.float_output(inputs), self.tensor_quantizer())
 
-    def restore(self, inputs: list[Tensor]) -> Tensor:
-        """Plain Keras layers with this layer's weights, called on KerasTensors (see `strip`)."""
-        raise NotImplementedError
-
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "trainable": self.trainable,
             "activation_bits": self.activation_bits,
             "members": list(self.members),
+            "uses": self.uses,
+            "symmetric": self.symmetric,
+            "origins": self.origins,
         }
 
 
@@ -177,10 +299,7 @@ class WrappingLayer(SimulatedLayer):
         return self.layer.compute_output_spec(tensors if several else tensors[0]).shape
 
     def float_output(self, inputs: list[Tensor]) -> Tensor:
-        return call_layer(self.layer, inputs, training=False)
-
-    def restore(self, inputs: list[Tensor]) -> Tensor:
-        return copy_layer(self.layer)(inputs if len(inputs) > 1 else inputs[0])
+        return self.layer(inputs if len(inputs) > 1 else inputs[0])
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"layer": keras.saving.serialize_keras_object(self.layer)}
@@ -193,20 +312,3 @@ class WrappingLayer(SimulatedLayer):
 def _revive(value: Any) -> Any:
     is_object = isinstance(value, dict) and "class_name" in value
     return keras.saving.deserialize_keras_object(value) if is_object else value
-
-
-def call_layer(layer: keras.layers.Layer, inputs: list[Tensor], *, training: bool) -> Tensor:
-    """Call a Keras layer on one or several tensors, with `training` where its call takes it."""
-    values = inputs if len(inputs) > 1 else inputs[0]
-    if "training" in inspect.signature(layer.call).parameters:
-        return layer(values, training=training)
-    return layer(values)
-
-
-def copy_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """A new layer with the same configuration, name and weights."""
-    copy = type(layer).from_config(layer.get_config())
-    if layer.weights:
-        copy.build_from_config(layer.get_build_config())
-        copy.set_weights(layer.get_weights())
-    return copy

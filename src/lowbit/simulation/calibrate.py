@@ -62,7 +62,7 @@ def model_inputs(model: keras.Model, batch: Any, number: int = 0) -> Any:
         )
     arrays = {}
     for tensor in model.inputs:
-        array = np.asarray(keras.ops.convert_to_numpy(batch[tensor.name]), dtype="float32")
+        array = np.asarray(keras.ops.convert_to_numpy(batch[tensor.name]), dtype=str(tensor.dtype))
         _check(array, tensor, number)
         arrays[tensor.name] = array
     return arrays[names[0]] if len(names) == 1 else arrays
@@ -79,7 +79,7 @@ def _check(array: np.ndarray, tensor: Any, number: int) -> None:
             expected=f"shape (batch, {', '.join(map(str, expected))})",
             mend="give data of the model's input shape",
         )
-    if not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(
             received=f"NaN or infinite values for input {tensor.name!r} in batch {number}",
             expected="finite values",

@@ -18,15 +18,18 @@ class Fate:
 
 
 def fates(simulation: Simulation) -> list[Fate]:
-    """One entry for each layer of the model that was quantized, in running order."""
-    return [
-        Fate(
-            layer=member,
-            fate=layer.fate,
-            operation=layer.name,
-            reason=layer.reason,
-            weight_bits=getattr(layer, "weight_bits", None),
-        )
-        for layer in simulation.simulated_layers()
-        for member in layer.members
-    ]
+    """One entry for each layer of the model, in running order; a layer of which one part stays float is kept float."""
+    found: dict[str, Fate] = {}
+    for layer in simulation.simulated_layers():
+        for member in layer.members:
+            fate = Fate(
+                layer=member,
+                fate=layer.fate,
+                operation=layer.name,
+                reason=layer.reason,
+                weight_bits=getattr(layer, "weight_bits", None),
+            )
+            known = found.get(member)
+            if known is None or (known.fate == "quantized" and (fate.fate != known.fate or fate.weight_bits)):
+                found[member] = fate
+    return list(found.values())

@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+from keras import tree
 
 from lowbit.errors import FileFormatError, InputError
 from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.simulation.base import SimulatedLayer
+from lowbit.simulation.passing import Identity
+from lowbit.simulation.sharing import shared_scales
 from lowbit.spec import Spec
 
-FORMAT = 1
+FORMAT = 2
 """Version of the saved form; raised when a saved simulation would load differently."""
 
 
@@ -24,29 +27,59 @@ class Simulation(keras.Model):
     """
 
     spec: Spec
+    original: str | None = None
+    """The float model's configuration in JSON, where it has one (see `strip`)."""
 
-    def connect(self, spec: Spec) -> "Simulation":
+    def connect(self, spec: Spec, original: str | None = None) -> "Simulation":
         """Link every layer to the quantizers of its inputs; called once the graph is built."""
-        self.spec = spec
-        made_by: dict[int, TensorQuantizer | None] = {}
+        self.spec, self.original = spec, original
         outputs = {id(tensor) for tensor in self.outputs}
+        shared = shared_scales([(layer, use, inputs, output) for layer, use, inputs, output in self._calls()])
+        made_by: dict[int, TensorQuantizer | None] = {}
+        for layer, use, _, output in self._calls():
+            layer.select(use)
+            if output in shared:
+                owner, owner_use = shared[output]
+                if (owner, owner_use) != (layer, use):
+                    owner.select(owner_use)
+                    layer.link((), shared=owner.output_quantizers[owner_use])
         for layer, inputs, output in self.graph():
-            layer.link([made_by.get(tensor) for tensor in inputs], is_output=output in outputs)
+            sources = [made_by.get(tensor) for tensor in inputs]
+            layer.link(sources, is_output=output in outputs, shared=layer.shared_quantizer())
             made_by[output] = layer.tensor_quantizer()
         return self
 
-    def graph(self) -> Iterator[tuple[SimulatedLayer, list[int], int]]:
-        """(layer, ids of its input tensors, id of its output tensor) in running order."""
+    def _calls(self) -> Iterator[tuple[SimulatedLayer, int, list[int], int]]:
         for depth in sorted(self._nodes_by_depth, reverse=True):
             for node in self._nodes_by_depth[depth]:
                 if not node.is_input:
                     inputs = [id(tensor) for tensor in node.input_tensors]
-                    yield node.operation, inputs, id(node.output_tensors[0])
+                    yield node.operation, node.arguments.kwargs.get("use", 0), inputs, id(node.output_tensors[0])
+
+    def graph(self) -> Iterator[tuple[SimulatedLayer, list[int], int]]:
+        """(layer, ids of its input tensors, id of its output tensor) in running order.
+
+        A layer with several uses comes once for each, and that use is selected while it is looked at.
+        """
+        for layer, use, inputs, output in self._calls():
+            layer.select(use)
+            yield layer, inputs, output
+
+    def edges(self) -> dict[str, SimulatedLayer]:
+        """By the name of a float tensor of the file, the layer that quantizes it."""
+        names = {id(tensor): tensor.name for tensor in self.inputs}
+        found = {}
+        for layer, inputs, output in self.graph():
+            if layer.is_edge:
+                found[names[inputs[0]]] = layer
+            else:
+                names[output] = names[inputs[0]] if isinstance(layer, Identity) else layer.tensor_name
+        return found
 
     def input_edges(self) -> dict[str, SimulatedLayer]:
         """By the name of an input, the layer that quantizes it; none for an input that only float layers read."""
-        names = {id(tensor): tensor.name for tensor in self.inputs}
-        return {names[inputs[0]]: layer for layer, inputs, _ in self.graph() if layer.is_edge and inputs[0] in names}
+        names = {tensor.name for tensor in self.inputs}
+        return {name: layer for name, layer in self.edges().items() if name in names}
 
     def with_unrounded_outputs(self) -> keras.Model:
         """The same layers and weights, but a softmax, sigmoid or tanh at the output is not rounded.
@@ -54,22 +87,26 @@ class Simulation(keras.Model):
         The file rounds probabilities to 1/256; one that becomes 0 has an infinite log loss, which says nothing of
         the weights. So training and early stopping look at the probabilities before that.
         """
-        outputs = [
-            layer.unrounded(tensor) if hasattr(layer := tensor._keras_history.operation, "unrounded") else tensor
-            for tensor in self.outputs
-        ]
-        return keras.Model(self.input, outputs[0] if len(outputs) == 1 else outputs, name=f"{self.name}_unrounded")
+
+        def unrounded(tensor: Any) -> Any:
+            layer = tensor._keras_history.operation
+            return layer.unrounded(tensor) if hasattr(layer, "unrounded") else tensor
+
+        outputs = tree.map_structure(unrounded, self._outputs_struct)
+        return keras.Model(self._inputs_struct, outputs, name=f"{self.name}_unrounded")
 
     def simulated_layers(self) -> list[SimulatedLayer]:
-        return [layer for layer, _, _ in self.graph()]
+        """Each layer once, in running order."""
+        return list(dict.fromkeys(layer for layer, _, _ in self.graph()))
 
     def quantizers(self) -> dict[str, TensorQuantizer]:
-        """Every activation quantizer by the name of its layer."""
+        """Every activation quantizer by the name of its tensor."""
         found: dict[str, TensorQuantizer] = {}
-        for layer in self.simulated_layers():
+        for layer, _, _ in self.graph():
             own = layer.own_quantizers()
             for quantizer in own:
-                name = layer.name if quantizer is own[-1] else f"{layer.name}/{quantizer.name}"
+                is_last = quantizer is own[-1] and quantizer is layer.tensor_quantizer()
+                name = layer.tensor_name if is_last else f"{layer.tensor_name}/product"
                 found[name] = quantizer
         return found
 
@@ -97,12 +134,16 @@ class Simulation(keras.Model):
         return super().evaluate(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"lowbit_format": FORMAT, "spec": self.spec.name}
+        return super().get_config() | {
+            "lowbit_format": FORMAT,
+            "spec": self.spec.name,
+            "original": self.original,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Simulation":
         config = dict(config)
-        version, spec = config.pop("lowbit_format", None), config.pop("spec", None)
+        version, spec, original = (config.pop(key, None) for key in ("lowbit_format", "spec", "original"))
         if version != FORMAT or spec is None:
             raise FileFormatError(
                 received=f"a saved simulation of format {version}",
@@ -110,7 +151,7 @@ class Simulation(keras.Model):
                 mend="save it again with this version of lowbit",
             )
         simulation: Simulation = super().from_config(config, custom_objects=custom_objects)
-        return simulation.connect(Spec.parse(spec))
+        return simulation.connect(Spec.parse(spec), original)
 
 
 def require_model(received: object, kind: type, words: str) -> None:

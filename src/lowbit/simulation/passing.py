@@ -1,75 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The edges of the graph and the operations that add no range: same scale, identity, kept float."""
+"""The edges between float and integers, and what is no integer op: dropout and noise, layers kept float."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
-from lowbit.quantizers import ActivationQuantizer, Mode, current_mode, record
+from lowbit.graph import Slot
+from lowbit.quantizers import Mode, current_mode, record
 from lowbit.quantizers.activation import TensorQuantizer
-from lowbit.simulation.base import Mark, SimulatedLayer, Tensor, WrappingLayer, call_layer
+from lowbit.simulation import float_work
+from lowbit.simulation.base import Mark, SimulatedLayer, Tensor, WrappingLayer
 
 
 @keras.saving.register_keras_serializable("lowbit")
 class QuantizeInput(SimulatedLayer):
-    """The QUANTIZE op at a float input of the file, or the int8 input itself."""
+    """The QUANTIZE op behind a float tensor: an input of the file, or what a layer kept float computes.
+
+    At an input of an int8 file it is the input itself.
+    """
 
     is_edge = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.output_quantizer = ActivationQuantizer(bits=self.activation_bits, name="output_quantizer")
+        self.output_quantizers = self.make_quantizers()
+        self.built = True
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
-    def tensor_quantizer(self) -> ActivationQuantizer:
-        return self.output_quantizer
-
     def float_output(self, inputs: list[Tensor]) -> Tensor:
         return inputs[0]
 
-    def is_exact(self) -> bool:
-        return True
-
-    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
-        if training or current_mode() is not Mode.SIMULATE:
-            return super().call(inputs, training=training)
-        codes = self.output_quantizer.input_codes(inputs)
-        record(self.name, codes)
-        return self.output_quantizer.to_real(codes)
-
-    def restore(self, inputs: list[Tensor]) -> Tensor:
+    def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
         return inputs[0]
 
+    def call(self, inputs: Tensor, training: bool | None = False, use: int = 0) -> Tensor:
+        if training or current_mode() is not Mode.SIMULATE:
+            return super().call(inputs, training=training, use=use)
+        codes = self.output_quantizer.input_codes(inputs)
+        record(self.tensor_name, codes)
+        return self.output_quantizer.to_real(codes)
 
-@keras.saving.register_keras_serializable("lowbit")
-class SameScale(WrappingLayer):
-    """Max pooling, padding, reshaping, transposing: codes move, the scale passes through."""
-
-    def tensor_quantizer(self) -> TensorQuantizer | None:
-        return self.sources()[0] if self.sources() else None
-
-    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
-        output = self.layer(inputs)
-        source = self.tensor_quantizer()
-        if source is not None:
-            record(self.name, source.centred(output) + source.parameters()[1])
-        return output
+    def deploy(self, inputs: list[Tensor], constants: Mapping[str, Tensor], mark: Mark) -> Tensor:
+        """The op is put in by the quantizer; its float input is a tensor with a name already."""
+        return inputs[0]
 
 
 @keras.saving.register_keras_serializable("lowbit")
 class Identity(WrappingLayer):
     """Dropout and noise: active in training, no op in the file."""
 
+    passes_scale = True
+
     def tensor_quantizer(self) -> TensorQuantizer | None:
         return self.sources()[0] if self.sources() else None
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
-    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
+    def call(self, inputs: Tensor, training: bool | None = False, use: int = 0) -> Tensor:
+        self.select(use)
         if training and current_mode() is Mode.SIMULATE:
             return self.layer(inputs, training=True)
         return inputs
@@ -80,27 +75,90 @@ class Identity(WrappingLayer):
 
 @keras.saving.register_keras_serializable("lowbit")
 class KeptFloat(WrappingLayer):
-    """A layer the integer runtime has no form for. Its output is quantized for the ops after it."""
+    """A layer or bare operation that the integer runtime has no form for.
+
+    Args:
+        layer: the layer or operation.
+        arguments: `(args, kwargs)` of its call with a `Slot` (or `{"slot": position}`) in place of each tensor.
+        reason: why it stays float.
+    """
 
     fate = "kept float"
 
-    def __init__(self, *, reason: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, reason: str = "", arguments: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reason = reason
-        self.output_quantizer = ActivationQuantizer(bits=self.activation_bits, name="output_quantizer")
+        self.arguments = _slots_written(((Slot(0),), {}) if arguments is None else arguments)
 
-    def tensor_quantizer(self) -> ActivationQuantizer:
-        return self.output_quantizer
+    def build(self, input_shape: Any) -> None:
+        self.built = True
 
-    def is_exact(self) -> bool:
-        return False
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        several = isinstance(input_shape, list) or isinstance(input_shape[0], (list, tuple))
+        symbols = [keras.KerasTensor(shape) for shape in (input_shape if several else [input_shape])]
+        args, kwargs = self._filled(symbols)
+        # Traces the layer's call where the layer, a user's own say, does not compute its output shape.
+        return self.layer.compute_output_spec(*args, **kwargs).shape
 
-    def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
-        return call_layer(self.layer, inputs, training=training)
+    def _filled(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        def fill(value: Any) -> Any:
+            if isinstance(value, dict) and set(value) == {"slot"}:
+                return inputs[value["slot"]]
+            if isinstance(value, dict):
+                return {key: fill(one) for key, one in value.items()}
+            return [fill(one) for one in value] if isinstance(value, (list, tuple)) else value
 
-    def rounded(self, output: Tensor) -> Tensor:
-        """The file has a QUANTIZE behind such a layer."""
-        return self.output_quantizer.input_codes(output)
+        args, kwargs = self.arguments
+        return fill(args), fill(kwargs)
+
+    def tensor_quantizer(self) -> TensorQuantizer | None:
+        return None
+
+    def carried_weights(self) -> list[Any]:
+        return list(getattr(self.layer, "weights", []))
+
+    def float_output(self, inputs: list[Tensor]) -> Tensor:
+        return self._applied(inputs, False)
+
+    def call(self, inputs: Any, training: bool | None = False, use: int = 0) -> Tensor:
+        self.select(use)
+        values = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        return self._applied(values, bool(training) and current_mode() is Mode.SIMULATE)
+
+    def _applied(self, inputs: Sequence[Tensor], training: bool) -> Tensor:
+        args, kwargs = self._filled(inputs)
+        if "training" in inspect.signature(self.layer.call).parameters:
+            kwargs = {**kwargs, "training": training}
+        return self.layer(*args, **kwargs)
+
+    def deploy(self, inputs: list[Tensor], constants: Mapping[str, Tensor], mark: Mark) -> Tensor:
+        return mark("", self.float_output(inputs), None)
+
+    def multiply_accumulates(self) -> int:
+        return sum(
+            float_work.multiply_accumulates(self.layer, node.input_tensors[0].shape[1:], shape)
+            for node, shape in zip(self._inbound_nodes, self.output_shapes(), strict=True)
+        )
+
+    def weight_count(self) -> int:
+        return float_work.weight_count(self.layer)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"reason": self.reason}
+        return super().get_config() | {"reason": self.reason, "arguments": self.arguments}
+
+
+def _slots_written(arguments: Any) -> Any:
+    """Lists and dicts that JSON can hold: a slot becomes `{"slot": position}`, an array nested lists."""
+
+    def written(value: Any) -> Any:
+        if isinstance(value, Slot):
+            return {"slot": value.tensor}
+        if isinstance(value, Mapping):
+            return {key: written(one) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [written(one) for one in value]
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        return np.asarray(ops.convert_to_numpy(value)).tolist()
+
+    return written(arguments)

@@ -1,54 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any Keras model -> its quantized simulation, with quantizers where LiteRT has tensors."""
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 
 from lowbit.errors import InputError, UnsupportedError
-from lowbit.graph import FlatGraph, Group, flatten, group_operations
-from lowbit.graph.groups import FIXED_RANGE
-from lowbit.simulation.activations import QuantizedActivation
-from lowbit.simulation.base import SimulatedLayer, Tensor, copy_layer
+from lowbit.graph import FlatGraph, Node, flatten, fuse, is_leaf, lower
+from lowbit.simulation.assembly import assemble
 from lowbit.simulation.calibrate import calibrate
-from lowbit.simulation.elementwise import QuantizedAdd, QuantizedAffine
 from lowbit.simulation.model import Simulation, require_model
-from lowbit.simulation.passing import Identity, KeptFloat, QuantizeInput, SameScale
-from lowbit.simulation.pooling import QuantizedAveragePooling2D, QuantizedMean
-from lowbit.simulation.weighted import QuantizedConv2D, QuantizedDense, QuantizedDepthwiseConv2D
-from lowbit.spec import Spec
-
-WEIGHTED: dict[str, Callable[..., SimulatedLayer]] = {
-    "conv2d": QuantizedConv2D,
-    "depthwise": QuantizedDepthwiseConv2D,
-    "dense": QuantizedDense,
-}
-WRAPPED: dict[str, Callable[..., SimulatedLayer]] = {
-    "mean": QuantizedMean,
-    "average_pool": QuantizedAveragePooling2D,
-    "same_scale": SameScale,
-    "identity": Identity,
-    "affine": QuantizedAffine,
-}
+from lowbit.spec import LayerSetting, LayerView, Rule, Spec, resolve
 
 
 def quantize_model(
-    model: keras.Model, spec: Spec | str = "w8a8", *, calibration: Iterable[Any] | None = None
+    model: keras.Model,
+    spec: Spec | str = "w8a8",
+    *,
+    rules: Iterable[Rule] = (),
+    calibration: Iterable[Any] | None = None,
+    input_shape: Any = None,
 ) -> Simulation:
     """The quantized simulation of a float model; fit it and it is quantization-aware training.
 
     Args:
-        model: a functional or sequential model; it is not changed, its weights are copied.
-        spec: bits, such as "w8a8" or "w4a8". With 4 bits, depthwise kernels keep 8 (4-bit
-            depthwise kernels run slower and LiteRT's policy leaves them out).
+        model: functional, sequential, nested or subclassed; it is not changed, its weights are copied.
+        spec: bits, such as "w8a8" or "w4a8". With 4 bits, depthwise kernels keep 8 unless a rule says otherwise
+            (4-bit depthwise kernels run slower and LiteRT's policy leaves them out).
+        rules: settings for single layers (`lowbit.Rule`); later ones win.
         calibration: batches that set the activation ranges (see `calibrate`). Without them the
             first training batch does.
+        input_shape: sizes in place of the model's own where those are free (None), without the batch axis; a dict by
+            input name for several inputs.
 
     Raises:
-        UnsupportedError: the model cannot be flattened, or is a simulation already.
-        InputError: weights that are not finite, an unknown spec.
+        UnsupportedError: the model cannot be traced, or is a simulation already.
+        InputError: weights that are not finite, free sizes without `input_shape`, an unknown spec, a rule that
+            matches nothing.
     """
     spec = Spec.parse(spec)
     require_model(model, keras.Model, "a Keras model")
@@ -56,64 +47,60 @@ def quantize_model(
         raise UnsupportedError(
             received=f"the simulation {model.name!r}", expected="a float model", mend="pass lowbit.strip(sim) instead"
         )
-    graph = flatten(model)
     _check_weights(model)
-    simulation = _build(graph, spec, model.name).connect(spec)
+    graph = flatten(model, input_shape=input_shape, is_leaf=is_leaf)
+    _check_inputs(graph)
+    settings = _settings(graph, spec, rules)
+
+    def kept_float(node: Node) -> str | None:
+        return "a rule keeps it float" if settings[node.path].keep_float else None
+
+    builder = lower(graph, kept_float)
+    outputs = [builder.bound[tensor] for tensor in graph.outputs]
+    simulation = assemble(graph, builder, fuse(builder.steps, outputs), settings, spec, model)
+    simulation.connect(spec, _configuration(model))
     if calibration is not None:
         calibrate(simulation, calibration)
     return simulation
 
 
-def _build(graph: FlatGraph, spec: Spec, name: str) -> Simulation:
-    tensors: dict[int, Tensor] = {}
-    raw: dict[int, Tensor] = {}
-    inputs = []
-    for number, input_name, shape in zip(graph.inputs, graph.input_names, graph.input_shapes, strict=True):
-        inputs.append(keras.Input(shape, name=input_name))
-        edge = QuantizeInput(activation_bits=spec.activations, name=f"{input_name}_quantized")
-        raw[number], tensors[number] = inputs[-1], edge(inputs[-1])
-    for group in group_operations(graph):
-        known = tensors | raw if group.kind == "float" else tensors  # float layers read a float input as it is
-        values = [known[number] for number in group.inputs]
-        for layer in simulated_layers(group, spec):
-            values = [layer(values if len(values) > 1 else values[0])]
-        tensors[group.output] = values[0]
-    outputs = [tensors[number] for number in graph.outputs]
-    return Simulation(
-        inputs[0] if len(inputs) == 1 else inputs, outputs[0] if len(outputs) == 1 else outputs, name=name
-    )
-
-
-def simulated_layers(group: Group, spec: Spec) -> list[SimulatedLayer]:
-    """The simulated operations of one group: one, or two where an activation is an op of its own."""
-    common = {
-        "name": group.name,
-        "activation_bits": spec.activations,
-        "members": [node.name for node in group.nodes],
-    }
-    if group.kind in WEIGHTED:
-        apart = group.activation in FIXED_RANGE
-        layer = WEIGHTED[group.kind](
-            layer=copy_layer(group.layer),
-            batch_norm=None if group.batch_norm is None else copy_layer(group.batch_norm),
-            activation="linear" if apart else group.activation,
-            weight_bits=8 if group.kind == "depthwise" else spec.weights,
-            **common,
+def _settings(graph: FlatGraph, spec: Spec, rules: Iterable[Rule]) -> dict[str, LayerSetting]:
+    views = [
+        LayerView(
+            name=node.name,
+            layer_type=type(node.operation).__name__,
+            path=node.path,
+            weight_count=sum(int(np.prod(weight.shape)) for weight in getattr(node.operation, "weights", ())),
         )
-        return [layer, _activation(group.activation, group.name, spec)] if apart else [layer]
-    if group.kind == "add":
-        return [QuantizedAdd(activation=group.activation, **common)]
-    if group.kind in ("relu", *FIXED_RANGE):
-        return [QuantizedActivation(activation=group.kind, **common)]
-    if group.kind == "float":
-        return [KeptFloat(layer=copy_layer(group.layer), reason=group.reason, **common)]
-    return [WRAPPED[group.kind](layer=copy_layer(group.layer), **common)]
+        for node in graph.nodes
+    ]
+    return resolve(spec, rules, list({view.path: view for view in views}.values()))
 
 
-def _activation(activation: str, layer_name: str, spec: Spec) -> SimulatedLayer:
-    return QuantizedActivation(
-        activation=activation, activation_bits=spec.activations, name=f"{layer_name}_{activation}"
-    )
+def _configuration(model: keras.Model) -> str | None:
+    """What the model can be made from again, for `strip`; None where it does not say."""
+    try:
+        return json.dumps(keras.saving.serialize_keras_object(model))
+    except (NotImplementedError, TypeError, ValueError):
+        return None
+
+
+def _check_inputs(graph: FlatGraph) -> None:
+    for tensor, name in zip(graph.inputs, graph.input_names, strict=True):
+        shape, dtype = graph.shapes[tensor], graph.dtypes[tensor]
+        if not dtype.startswith(("float", "bfloat", "int", "uint")):
+            raise UnsupportedError(
+                received=f"input {name!r} of type {dtype}",
+                expected="numbers",
+                mend="turn them into numbers before the model",
+            )
+        if any(size is None for size in shape[1:]):
+            raise InputError(
+                received=f"input {name!r} with the free shape {shape[1:]}",
+                expected="sizes that are known, as a LiteRT file has fixed ones",
+                mend="give the shape it will run at: --input-shape 224,224,3, input_shape=(224, 224, 3) in Python, "
+                "or build the model with keras.Input of that shape",
+            )
 
 
 def _check_weights(model: keras.Model) -> None:

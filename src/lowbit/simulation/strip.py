@@ -1,21 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
 """A simulation -> the plain float Keras model with its trained weights."""
 
-import keras
+import json
 
+import keras
+import numpy as np
+from keras import ops
+
+from lowbit.errors import InputError, UnsupportedError
 from lowbit.simulation.model import Simulation, require_model
 
 
-def strip(simulation: Simulation) -> keras.Model:
-    """Remove all quantizers. Layers keep their names; weights are copied, unrounded and unfolded."""
+def strip(simulation: Simulation, *, into: keras.Model | None = None) -> keras.Model:
+    """The model the simulation was made of, with the simulation's weights, unrounded and unfolded.
+
+    Args:
+        into: a model of the same architecture that takes the weights and is returned; needed where the original does
+            not say how to make it again (a subclassed model without `get_config`, a Lambda layer).
+
+    Raises:
+        UnsupportedError: the original cannot be made again and `into` is not given, or some of its weights are in the
+            simulation as constants only.
+        InputError: `into` has other weights than the original.
+    """
     require_model(simulation, Simulation, "a simulation")
-    inputs = [keras.Input(tensor.shape[1:], name=tensor.name) for tensor in simulation.inputs]
-    tensors = dict(zip(map(id, simulation.inputs), inputs, strict=True))
-    for layer, sources, output in simulation.graph():
-        tensors[output] = layer.restore([tensors[source] for source in sources])
-    outputs = [tensors[id(tensor)] for tensor in simulation.outputs]
-    return keras.Model(
-        inputs[0] if len(inputs) == 1 else inputs,
-        outputs[0] if len(outputs) == 1 else outputs,
-        name=simulation.name,
+    model = _original(simulation) if into is None else into
+    weights, filled = list(model.weights), set()
+    for layer in simulation.simulated_layers():
+        for variable, origin in zip(layer.carried_weights(), layer.origins, strict=False):
+            if origin is None:
+                continue
+            number, axes = origin
+            if number >= len(weights):
+                raise _another_model(model, f"{len(weights)} weights, of which number {number + 1} is wanted")
+            weights[number].assign(_restored(ops.convert_to_numpy(variable), axes, weights[number], model))
+            filled.add(number)
+    if into is None and len(filled) < len(weights):
+        lost = next(weight.path for number, weight in enumerate(weights) if number not in filled)
+        raise UnsupportedError(
+            received=f"weight {lost!r}, which is in the simulation as a constant only",
+            expected="weights that are all layers' own",
+            mend="pass into=the float model",
+        )
+    return model
+
+
+def _original(simulation: Simulation) -> keras.Model:
+    try:
+        if simulation.original is None:
+            raise TypeError("the float model does not say how to make it again")
+        model: keras.Model = keras.saving.deserialize_keras_object(json.loads(simulation.original))
+    except (TypeError, ValueError) as error:
+        raise UnsupportedError(
+            received=f"a simulation of {simulation.name!r}: {str(error).splitlines()[0][:200]}",
+            expected="a float model that can be made again from its configuration",
+            mend="pass into=a model of the same architecture; it takes the weights",
+        ) from error
+    return model
+
+
+def _restored(values: np.ndarray, axes: list[int] | None, weight: keras.Variable, model: keras.Model) -> np.ndarray:
+    shape = tuple(weight.shape)
+    if values.size != int(np.prod(shape)):
+        raise _another_model(model, f"weight {weight.path!r} of shape {shape}")
+    if axes is None:
+        return values.reshape(shape)
+    return values.reshape([shape[axis] for axis in axes]).transpose(np.argsort(axes))
+
+
+def _another_model(model: keras.Model, received: str) -> InputError:
+    return InputError(
+        received=f"model {model.name!r} with {received}",
+        expected="a model of the architecture the simulation was made of",
+        mend="build it with the same code",
     )

@@ -8,21 +8,21 @@ import keras
 import numpy as np
 from keras import ops
 
-from lowbit.quantizers import ActivationQuantizer, WeightQuantizer, integer
-from lowbit.quantizers.affine import code_range
-from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer, copy_layer
-
-RELU_MAXIMUM = {"linear": None, "relu": None, "relu6": 6.0}
+from lowbit.quantizers import WeightQuantizer, integer
+from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer
+from lowbit.simulation.relu import activation_codes, apply_relu
 
 
 class WeightedLayer(WrappingLayer):
     """A weighted op: product with a kernel, bias, batch norm, then a fused ReLU or ReLU6.
 
     Args:
-        layer: a Keras layer whose own activation is ignored in favour of `activation`.
+        layer: a Keras layer without activation that holds kernel and bias.
         batch_norm: the batch norm that follows, or None. It is trained unfolded.
         activation: "linear", "relu" or "relu6".
         weight_bits: 4 or 8.
+        per_channel: one weight scale per output channel, or one for the whole kernel. A single scale does not commute
+            with a batch norm's gains, so it is that of the folded kernel.
     """
 
     def __init__(
@@ -32,22 +32,24 @@ class WeightedLayer(WrappingLayer):
         batch_norm: keras.layers.Layer | None = None,
         activation: str = "linear",
         weight_bits: int = 8,
+        per_channel: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(layer=layer, **kwargs)
         self.batch_norm = batch_norm
         self.activation = activation
         self.weight_bits = weight_bits
-        self.weight_quantizer = WeightQuantizer(bits=weight_bits)
-        self.output_quantizer = ActivationQuantizer(bits=self.activation_bits, name="output_quantizer")
+        self.per_channel = per_channel
+        self.weight_quantizer = WeightQuantizer(bits=weight_bits, per_channel=per_channel)
+        self.output_quantizers = self.make_quantizers()
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if self.batch_norm is not None and not self.batch_norm.built:
             self.batch_norm.build(self.compute_output_shape(input_shape))
 
-    def tensor_quantizer(self) -> ActivationQuantizer:
-        return self.output_quantizer
+    def carried_weights(self) -> list[Any]:
+        return [*self.layer.weights, *([] if self.batch_norm is None else self.batch_norm.weights)]
 
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
         """The op without bias; `kernel` as the wrapped layer stores it."""
@@ -72,7 +74,9 @@ class WeightedLayer(WrappingLayer):
         return self._finish(self.product(inputs[0], self.kernel()), training=False)
 
     def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
-        kernel = self.weight_quantizer.fake_quantize(self.by_channel(self.kernel()))
+        kernel = self.by_channel(self.kernel())
+        gain = None if self.per_channel or self.batch_norm is None else batch_norm_as_affine(self.batch_norm)[0]
+        kernel = self.weight_quantizer.fake_quantize(kernel, gain)
         return self._finish(self.product(inputs[0], self.as_stored(kernel)), training=training)
 
     def _finish(self, y: Tensor, training: bool) -> Tensor:
@@ -142,15 +146,11 @@ class WeightedLayer(WrappingLayer):
         y = self.product(inputs[0], constants["kernel"]) + constants["bias"]
         return mark("", apply_relu(y, self.activation), self.output_quantizer)
 
-    def restore(self, inputs: list[Tensor]) -> Tensor:
-        layer = copy_layer(self.layer)
-        layer.activation = keras.activations.linear
-        y = layer(inputs[0])
-        if self.batch_norm is not None:
-            y = copy_layer(self.batch_norm)(y)
-        if self.activation == "linear":
-            return y
-        return keras.layers.ReLU(RELU_MAXIMUM[self.activation], name=f"{self.name}_{self.activation}")(y)
+    def multiply_accumulates(self) -> int:
+        return sum(int(np.prod(shape)) for shape in self.output_shapes()) * self.terms()
+
+    def weight_count(self) -> int:
+        return int(np.prod(self.layer.kernel.shape)) + int(self.by_channel(self.kernel()).shape[-1])
 
     def get_config(self) -> dict[str, Any]:
         norm = self.batch_norm
@@ -158,6 +158,7 @@ class WeightedLayer(WrappingLayer):
             "batch_norm": None if norm is None else keras.saving.serialize_keras_object(norm),
             "activation": self.activation,
             "weight_bits": self.weight_bits,
+            "per_channel": self.per_channel,
         }
 
 
@@ -166,7 +167,15 @@ class QuantizedConv2D(WeightedLayer):
     """Conv2D [+ BatchNormalization] [+ ReLU | ReLU6] as LiteRT's CONV_2D."""
 
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
-        return ops.conv(x, kernel, strides=self.layer.strides, padding=self.layer.padding, data_format="channels_last")
+        conv = self.layer
+        return ops.conv(
+            x,
+            kernel,
+            strides=conv.strides,
+            padding=conv.padding,
+            data_format="channels_last",
+            dilation_rate=conv.dilation_rate,
+        )
 
     def runs_built_in(self) -> bool:
         return self.weight_bits == 4
@@ -180,8 +189,14 @@ class QuantizedDepthwiseConv2D(WeightedLayer):
     """
 
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
+        conv = self.layer
         return ops.depthwise_conv(
-            x, kernel, strides=self.layer.strides, padding=self.layer.padding, data_format="channels_last"
+            x,
+            kernel,
+            strides=conv.strides,
+            padding=conv.padding,
+            data_format="channels_last",
+            dilation_rate=conv.dilation_rate,
         )
 
     def terms(self) -> int:
@@ -196,24 +211,46 @@ class QuantizedDepthwiseConv2D(WeightedLayer):
 
 
 @keras.saving.register_keras_serializable("lowbit")
+class QuantizedConv2DTranspose(WeightedLayer):
+    """Conv2DTranspose [+ BatchNormalization] [+ ReLU | ReLU6] as TRANSPOSE_CONV.
+
+    The kernel is (height, width, output channels, input channels).
+    """
+
+    def product(self, x: Tensor, kernel: Tensor) -> Tensor:
+        conv = self.layer
+        return ops.conv_transpose(
+            x,
+            kernel,
+            strides=conv.strides,
+            padding=conv.padding,
+            output_padding=conv.output_padding,
+            data_format="channels_last",
+        )
+
+    def terms(self) -> int:
+        height, width, _, channels = self.layer.kernel.shape
+        return int(height * width * channels)
+
+    def by_channel(self, kernel: Tensor) -> Tensor:
+        return ops.transpose(kernel, (0, 1, 3, 2))
+
+    def as_stored(self, kernel: Tensor) -> Tensor:
+        return ops.transpose(kernel, (0, 1, 3, 2))
+
+    def multiply_accumulates(self) -> int:
+        """Each input element meets each kernel element of its channel."""
+        inputs = [tuple(node.input_tensors[0].shape[1:]) for node in self._inbound_nodes]
+        height, width, filters, _ = self.layer.kernel.shape
+        return sum(int(np.prod(shape)) for shape in inputs) * int(height * width * filters)
+
+
+@keras.saving.register_keras_serializable("lowbit")
 class QuantizedDense(WeightedLayer):
     """Dense [+ BatchNormalization] [+ ReLU | ReLU6] as FULLY_CONNECTED."""
 
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
         return ops.matmul(x, kernel)
-
-
-def apply_relu(y: Tensor, activation: str) -> Tensor:
-    return {"linear": lambda v: v, "relu": ops.relu, "relu6": ops.relu6}[activation](y)
-
-
-def activation_codes(activation: str, scale: Tensor, zero_point: Tensor) -> tuple[Tensor, Tensor]:
-    """Lowest and highest code a fused activation lets through."""
-    lowest, highest = code_range(8)
-    if activation == "linear":
-        return lowest, highest
-    top = highest if activation == "relu" else ops.minimum(ops.round(6.0 / scale + zero_point), highest)
-    return ops.maximum(zero_point, lowest), top
 
 
 def batch_norm_as_affine(norm: keras.layers.BatchNormalization) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers with kernels: convolutions and products with a matrix, each as one of four operations of the runtime."""
+
+from typing import Any
+
+import numpy as np
+from keras import layers
+
+from lowbit.graph.flatten import Node
+from lowbit.graph.lowering.activations import activate, activation_name
+from lowbit.graph.lowering.moving import channels_last, reshape, static
+from lowbit.graph.lowering.registry import layer
+from lowbit.graph.steps import Builder, NoIntegerForm, Parameter
+
+
+def finish(b: Builder, x: int, node: Node) -> int:
+    """The layer's own activation, named after layer and function; one without integer form stays float by itself."""
+    function = getattr(node.operation, "activation", None)
+    word = activation_name(function)
+    if word == "linear":
+        return x
+    before = len(b.steps)
+    try:
+        return activate(b, x, function, word)
+    except NoIntegerForm as error:
+        del b.steps[before:]
+        return b.kept_float(layers.Activation(function), (x,), b.shape(x), str(error), name=word)
+
+
+def _plain(node: Node, **changes: Any) -> Any:
+    """Makes the layer anew without its activation, unbuilt."""
+    config = {**node.operation.get_config(), "activation": "linear", **changes}
+    kind = type(node.operation)
+    return lambda: kind.from_config(config)
+
+
+def _weights(*variables: Any) -> list[Parameter]:
+    return [Parameter(source=variable) for variable in variables if variable is not None]
+
+
+@layer(layers.Conv2D)
+def _conv_2d(b: Builder, node: Node) -> int:
+    channels_last(node)
+    return finish(b, _conv(b, "conv2d", b.only_input(), node), node)
+
+
+@layer(layers.DepthwiseConv2D)
+def _depthwise_2d(b: Builder, node: Node) -> int:
+    channels_last(node)
+    return finish(b, _conv(b, "depthwise", b.only_input(), node), node)
+
+
+@layer(layers.Conv2DTranspose)
+def _transposed_2d(b: Builder, node: Node) -> int:
+    channels_last(node)
+    if any(step != 1 for step in node.operation.dilation_rate):
+        raise NoIntegerForm("a dilated transposed convolution")
+    return finish(b, _conv(b, "transposed_conv", b.only_input(), node), node)
+
+
+def _conv(b: Builder, kind: str, x: int, node: Node) -> int:
+    conv = node.operation
+    static(b.shape(x)[-1:])
+    return b.weighted(kind, x, _plain(node), _weights(conv.kernel, conv.bias), conv.compute_output_shape(b.shape(x)))
+
+
+@layer(layers.Conv1D, layers.DepthwiseConv1D)
+def _conv_1d(b: Builder, node: Node) -> int:
+    """A convolution over an image of one row."""
+    channels_last(node)
+    conv, x = node.operation, b.only_input()
+    length, channels = static(b.shape(x)[1:])
+    made = conv.compute_output_shape(b.shape(x))
+    padding = conv.padding
+    if padding == "causal":
+        before = conv.dilation_rate[0] * (conv.kernel_size[0] - 1)
+        x, padding = b.primitive("pad", x, name="causal", widths=[[before, 0], [0, 0]]), "valid"
+        length += before
+    row = reshape(b, x, [1, length, channels], "row")
+    kernel = Parameter(source=conv.kernel, shape=(1, *conv.kernel.shape))
+    is_depthwise = isinstance(conv, layers.DepthwiseConv1D)
+    config = _image_config(conv, padding)
+    kind = layers.DepthwiseConv2D if is_depthwise else layers.Conv2D
+    y = b.weighted(
+        "depthwise" if is_depthwise else "conv2d",
+        row,
+        lambda: kind.from_config(config),
+        [kernel, *_weights(conv.bias)],
+        (None, 1, *made[1:]),
+    )
+    return finish(b, reshape(b, y, made[1:], "line"), node)
+
+
+def _image_config(conv: Any, padding: str) -> dict[str, Any]:
+    config = {**conv.get_config(), "activation": "linear", "padding": padding}
+    for key in ("kernel_size", "strides", "dilation_rate"):
+        config[key] = (1, *config[key])
+    return config
+
+
+@layer(layers.SeparableConv1D, layers.SeparableConv2D)
+def _separable(b: Builder, node: Node) -> int:
+    channels_last(node)
+    conv, x = node.operation, b.only_input()
+    made = conv.compute_output_shape(b.shape(x))
+    shape = b.shape(x)
+    is_line = isinstance(conv, layers.SeparableConv1D)
+    if conv.padding == "causal":
+        raise NoIntegerForm("a causal separable convolution")
+    if is_line:
+        x = reshape(b, x, [1, *static(shape[1:])], "row")
+    view = (lambda v: Parameter(source=v, shape=(1, *v.shape))) if is_line else (lambda v: Parameter(source=v))
+    one = (lambda sizes: (1, *sizes)) if is_line else tuple
+    depthwise = {
+        "kernel_size": one(conv.kernel_size),
+        "strides": one(conv.strides),
+        "padding": conv.padding,
+        "depth_multiplier": conv.depth_multiplier,
+        "dilation_rate": one(conv.dilation_rate),
+        "use_bias": False,
+        "depthwise_regularizer": conv.depthwise_regularizer,
+        "name": f"{conv.name}_depthwise",
+        "trainable": conv.trainable,
+    }
+    middle = (*((None, 1) if is_line else (None,)), *made[1:-1], int(shape[-1] or 0) * conv.depth_multiplier)
+    x = b.weighted(
+        "depthwise",
+        x,
+        lambda: layers.DepthwiseConv2D(**depthwise),
+        [view(conv.depthwise_kernel)],
+        middle,
+        name="depthwise",
+    )
+    pointwise = {
+        "filters": conv.filters,
+        "kernel_size": (1, 1),
+        "use_bias": conv.use_bias,
+        "kernel_regularizer": conv.pointwise_regularizer,
+        "name": conv.name,
+        "trainable": conv.trainable,
+    }
+    weights = [view(conv.pointwise_kernel), *_weights(conv.bias)]
+    y = b.weighted("conv2d", x, lambda: layers.Conv2D(**pointwise), weights, (*middle[:-1], made[-1]))
+    return finish(b, reshape(b, y, made[1:], "line") if is_line else y, node)
+
+
+@layer(layers.Dense)
+def _dense(b: Builder, node: Node) -> int:
+    dense, x = node.operation, b.only_input()
+    shape = (*b.shape(x)[:-1], dense.units)
+    return finish(b, b.weighted("dense", x, _plain(node), _weights(dense.kernel, dense.bias), shape), node)
+
+
+@layer(layers.EinsumDense)
+def _einsum_dense(b: Builder, node: Node) -> int:
+    """A matrix product where the contracted axes are the input's last, and the kernel's others the output's last."""
+    dense, x = node.operation, b.only_input()
+    kept, contracted, made = _einsum_axes(dense.equation, len(b.shape(x)))
+    order = [dense.equation.replace("...", "").split("->")[0].split(",")[1].index(letter) for letter in contracted]
+    order += [axis for axis in range(len(dense.kernel.shape)) if axis not in order]
+    sizes = [int(dense.kernel.shape[axis]) for axis in order]
+    features, outputs = int(np.prod(sizes[: len(contracted)])), sizes[len(contracted) :]
+    units = int(np.prod(outputs))
+    lead = static(b.shape(x)[1 : len(kept)])
+    if len(contracted) > 1:
+        x = reshape(b, x, [*lead, features], "flat")
+    kernel = Parameter(source=dense.kernel, axes=tuple(order), shape=(features, units))
+    bias = [] if dense.bias is None else [_flat_bias(dense.bias, units)]
+    config = {
+        "units": units,
+        "use_bias": bool(bias),
+        "kernel_regularizer": dense.kernel_regularizer,
+        "bias_regularizer": dense.bias_regularizer,
+        "name": node.name,
+        "trainable": dense.trainable,
+    }
+    y = b.weighted("dense", x, lambda: layers.Dense(**config), [kernel, *bias], (None, *lead, units))
+    y = reshape(b, y, [*lead, *outputs], "heads") if len(made) > len(kept) + 1 else y
+    return finish(b, y, node)
+
+
+def _flat_bias(bias: Any, units: int) -> Parameter:
+    if int(np.prod(bias.shape)) != units:
+        raise NoIntegerForm(f"an EinsumDense bias of shape {tuple(bias.shape)} for {units} outputs")
+    return Parameter(source=bias, shape=(units,))
+
+
+def _einsum_axes(equation: str, rank: int) -> tuple[str, str, str]:
+    """Letters of the input that stay, of those summed over, and of the output; NoIntegerForm for other products."""
+    if "..." in equation:
+        letters = "".join(c for c in "ABCDEFGH" if c not in equation)
+        inputs = equation.split(",")[0].replace("...", "")
+        equation = equation.replace("...", letters[: rank - len(inputs)])
+    operands, made = equation.split("->")
+    taken, kernel = operands.split(",")
+    contracted = "".join(letter for letter in taken if letter in kernel)
+    kept = taken[: len(taken) - len(contracted)]
+    new = "".join(letter for letter in kernel if letter not in contracted)
+    if taken != kept + contracted or made != kept + new or set(contracted) & set(made):
+        raise NoIntegerForm(f"the product {equation!r}")
+    return kept, contracted, made
+
+
+@layer(layers.Embedding)
+def _embedding(b: Builder, node: Node) -> int:
+    """GATHER of rows of a table of codes; the indices stay integers or whole floats."""
+    embedding, x = node.operation, b.only_input()
+    if b.shape(x) and x not in b.recorded.inputs:
+        raise NoIntegerForm("an embedding of computed indices")
+    shape = (*b.shape(x), embedding.output_dim)
+    table = Parameter(source=embedding.embeddings)
+    config = embedding.get_config()
+    return b.weighted("embedding", x, lambda: layers.Embedding.from_config(config), [table], shape)

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model written out in operations that the integer runtime has: the steps, and the builder that lowerings use."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from lowbit.graph.flatten import FlatGraph, Node, Shape, Slot
+from lowbit.graph.primitives import PRIMITIVES
+
+
+class NoIntegerForm(Exception):
+    """Raised by a lowering: the layer stays float, for this reason."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Parameter:
+    """A trained variable or a constant as an operand: its array, transposed by `axes`, then reshaped to `shape`."""
+
+    source: Any
+    axes: tuple[int, ...] | None = None
+    shape: tuple[int, ...] | None = None
+
+    def array(self) -> np.ndarray:
+        values = np.asarray(ops.convert_to_numpy(self.source), dtype="float32")
+        values = values if self.axes is None else values.transpose(self.axes)
+        return values if self.shape is None else values.reshape(self.shape)
+
+    @property
+    def trainable(self) -> bool:
+        return isinstance(self.source, keras.Variable) and bool(self.source.trainable)
+
+
+Operand = int | Parameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One operation of the file, before fusion.
+
+    `kind` is a primitive's name, or one of: conv2d, depthwise, transposed_conv, dense, batch_norm, embedding (these
+    hold weights in `layer`, a Keras layer of our own whose variables take the values of `weights`), identity, float
+    (these wrap `operation`, the model's own). `owner` tells steps that share weights; `use` counts them from 0.
+    """
+
+    kind: str
+    name: str
+    inputs: tuple[Operand, ...]
+    output: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
+    layer: Any = None
+    weights: tuple[Parameter, ...] = ()
+    owner: tuple[Any, ...] | None = None
+    use: int = 0
+    activation: str = "linear"
+    batch_norm: "Step | None" = None
+    node: Node | None = None
+    reason: str = ""
+
+    @property
+    def tensors(self) -> tuple[int, ...]:
+        return tuple(operand for operand in self.inputs if isinstance(operand, int))
+
+
+class Builder:
+    """Appends steps; tensors are numbers, `shape` and `dtype` tell about them (batch axis first, None)."""
+
+    def __init__(self, graph: FlatGraph) -> None:
+        self.steps: list[Step] = []
+        self.shapes: dict[int, Shape] = {tensor: graph.shapes[tensor] for tensor in graph.inputs}
+        self.dtypes: dict[int, str] = {tensor: graph.dtypes[tensor] for tensor in graph.inputs}
+        self.recorded = graph
+        self.bound: dict[int, int] = {tensor: tensor for tensor in graph.inputs}
+        self._names = {node.name for node in graph.nodes}
+        self._free = set(self._names)
+        self._uses: Counter[tuple[Any, ...]] = Counter()
+        self._next = max(graph.shapes) + 1
+        self._node: Node | None = None
+
+    def begin(self, node: Node) -> None:
+        """Steps appended from now on belong to `node`."""
+        self._node = node
+
+    @property
+    def node(self) -> Node:
+        if self._node is None:
+            raise RuntimeError("no node has begun")
+        return self._node
+
+    def shape(self, operand: Operand) -> Shape:
+        return self.shapes[operand] if isinstance(operand, int) else self._parameter_shape(operand)
+
+    def _parameter_shape(self, parameter: Parameter) -> Shape:
+        if parameter.shape is not None:
+            return parameter.shape
+        shape = tuple(parameter.source.shape)
+        return shape if parameter.axes is None else tuple(shape[axis] for axis in parameter.axes)
+
+    def only_input(self) -> int:
+        """The one tensor the node takes; NoIntegerForm when it takes others."""
+        if len(self.node.inputs) != 1:
+            raise NoIntegerForm(f"{type(self.node.operation).__name__} called with several tensors")
+        return self.bound[self.node.inputs[0]]
+
+    def tensors(self) -> list[int]:
+        return [self.bound[tensor] for tensor in self.node.inputs]
+
+    def operand(self, value: Any) -> Operand:
+        """An argument of the node's call: one of our tensors, or a parameter."""
+        if isinstance(value, Slot):
+            return self.bound[value.tensor]
+        if isinstance(value, keras.Variable):
+            return Parameter(source=value)
+        array = np.asarray(ops.convert_to_numpy(value), dtype="float32")
+        return Parameter(source=array)
+
+    def primitive(self, kind: str, *inputs: Operand, name: str = "", **settings: Any) -> int:
+        """Append a primitive; `name` tells it from the other steps of its node."""
+        made = PRIMITIVES[kind](*(self._symbol(operand) for operand in inputs), **settings)
+        return self.append(kind, inputs, tuple(made.shape), name=name, settings=settings)
+
+    def weighted(
+        self,
+        kind: str,
+        x: int,
+        make: Callable[[], Any],
+        weights: Sequence[Parameter],
+        shape: Shape,
+        name: str = "",
+    ) -> int:
+        """Append a step that holds weights in a Keras layer made by `make` (unbuilt, without activation)."""
+        return self.append(kind, (x,), shape, name=name, layer=make, weights=tuple(weights))
+
+    def kept_float(
+        self,
+        operation: Any,
+        inputs: Sequence[int],
+        shape: Shape,
+        reason: str,
+        *,
+        arguments: Any = None,
+        name: str = "",
+        dtype: str = "float32",
+    ) -> int:
+        """Append a layer or bare operation as it is; `arguments` (args, kwargs) hold a Slot for each input."""
+        called = ((Slot(0),), {}) if arguments is None else arguments
+        rest = {"layer": operation, "settings": {"arguments": called}, "reason": reason}
+        return self.append("float", inputs, shape, name=name, dtype=dtype, **rest)
+
+    def append(
+        self, kind: str, inputs: Sequence[Operand], shape: Shape, *, name: str = "", dtype: str = "float32", **rest: Any
+    ) -> int:
+        node, output = self.node, self._next
+        self._next += 1
+        self.shapes[output], self.dtypes[output] = shape, dtype
+        owner = self._owner(kind, inputs, rest)
+        use = self._uses[owner] if owner is not None else 0
+        if owner is not None:
+            self._uses[owner] += 1
+        self.steps.append(
+            Step(
+                kind=kind,
+                name=node.name if use else self._unique(f"{node.name}_{name}" if name else node.name),
+                inputs=tuple(inputs),
+                output=output,
+                members=(node.path,),
+                owner=owner,
+                use=use,
+                node=node,
+                **rest,
+            )
+        )
+        return output
+
+    def _owner(self, kind: str, inputs: Sequence[Operand], rest: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """Tells steps that compute with the same trained variables in the same way, so that they stay one."""
+        if kind == "float":
+            return (kind, id(rest["layer"]))
+        parameters = [*rest.get("weights", ()), *(i for i in inputs if isinstance(i, Parameter))]
+        variables = [parameter for parameter in parameters if isinstance(parameter.source, keras.Variable)]
+        if not variables:
+            return None
+        views = tuple((id(parameter.source), parameter.axes, parameter.shape) for parameter in variables)
+        return (kind, repr(rest.get("settings")), views)
+
+    def _unique(self, wanted: str) -> str:
+        """Each node's own name is kept for one of its steps."""
+        if wanted in self._free:
+            self._free.discard(wanted)
+            return wanted
+        name, number = wanted, 0
+        while name in self._names:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._names.add(name)
+        return name
+
+    def _symbol(self, operand: Operand) -> Any:
+        dtype = self.dtypes[operand] if isinstance(operand, int) else "float32"
+        return keras.KerasTensor(self.shape(operand), dtype=dtype)

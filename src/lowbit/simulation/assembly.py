@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fused steps -> simulated layers, called on one another: the simulation's graph."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import tree
+
+from lowbit.errors import UnsupportedError
+from lowbit.graph import Builder, FlatGraph, Parameter, Step
+from lowbit.graph.primitives import FIXED_RANGE, SAME_AS_INPUT, SAME_AS_OUTPUT
+from lowbit.simulation.base import SimulatedLayer
+from lowbit.simulation.batch_norm import QuantizedBatchNorm
+from lowbit.simulation.embedding import QuantizedEmbedding
+from lowbit.simulation.model import Simulation
+from lowbit.simulation.moving import SameScale
+from lowbit.simulation.operations import QuantizedOperation
+from lowbit.simulation.passing import Identity, KeptFloat, QuantizeInput
+from lowbit.simulation.weighted import (
+    QuantizedConv2D,
+    QuantizedConv2DTranspose,
+    QuantizedDense,
+    QuantizedDepthwiseConv2D,
+)
+from lowbit.spec import LayerSetting, Spec
+
+WEIGHTED: Mapping[str, type[SimulatedLayer]] = {
+    "conv2d": QuantizedConv2D,
+    "depthwise": QuantizedDepthwiseConv2D,
+    "transposed_conv": QuantizedConv2DTranspose,
+    "dense": QuantizedDense,
+}
+
+
+def assemble(
+    graph: FlatGraph,
+    builder: Builder,
+    steps: Sequence[Step],
+    settings: Mapping[str, LayerSetting],
+    spec: Spec,
+    model: keras.Model,
+) -> Simulation:
+    """The simulation of `model`, not yet linked."""
+    return _Assembly(graph, builder, steps, settings, spec, model).simulation()
+
+
+class _Assembly:
+    def __init__(
+        self,
+        graph: FlatGraph,
+        builder: Builder,
+        steps: Sequence[Step],
+        settings: Mapping[str, LayerSetting],
+        spec: Spec,
+        model: keras.Model,
+    ) -> None:
+        self.graph, self.builder, self.steps, self.settings, self.spec = graph, builder, steps, settings, spec
+        self.name = model.name
+        self.numbers = {id(weight): number for number, weight in enumerate(model.weights)}
+        self.uses = Counter(step.owner for step in steps if step.owner is not None)
+        self.layers: dict[Any, SimulatedLayer] = {}
+        self.calls: Counter[Any] = Counter()
+        self.rescaled: dict[Any, Any] = {}
+        self.integer: dict[int, Any] = {}
+        self.floating: dict[int, Any] = {}
+
+    def simulation(self) -> Simulation:
+        inputs = {}
+        for number, name in zip(self.graph.inputs, self.graph.input_names, strict=True):
+            shape, dtype = self.graph.shapes[number], self.graph.dtypes[number]
+            is_whole = dtype.startswith(("int", "uint"))
+            inputs[number] = keras.Input(shape[1:], name=name, dtype="int32" if is_whole else "float32")
+            self.floating[number] = inputs[number]
+        for step in self.steps:
+            self._place(step)
+        outputs = {number: self._output(self.builder.bound[number]) for number in self.graph.outputs}
+        return Simulation(
+            tree.map_structure(lambda number: inputs[number], self.graph.input_structure),
+            tree.map_structure(lambda number: outputs[number], self.graph.output_structure),
+            name=self.name,
+        )
+
+    def _output(self, tensor: int) -> Any:
+        return self.integer[tensor] if tensor in self.integer else self.floating[tensor]
+
+    def _place(self, step: Step) -> None:
+        """Call the step's layer on its inputs; float where all its inputs are and it computes nothing."""
+        stays_float = step.kind in ("float", "embedding") or (
+            step.kind == "identity" and step.inputs[0] not in self.integer
+        )
+        find = self._as_it_is if stays_float else self._quantized
+        values = [find(tensor) for tensor in step.tensors]
+        if step.kind in SAME_AS_OUTPUT:
+            values = [self._with_free_scale(value) for value in values]
+        layer, use = self._layer(step)
+        made = layer(values if len(values) > 1 else values[0], **({"use": use} if use else {}))
+        makes_float = stays_float and step.kind != "embedding"
+        (self.floating if makes_float else self.integer)[step.output] = made
+
+    def _as_it_is(self, tensor: int) -> Any:
+        return self.floating[tensor] if tensor in self.floating else self.integer[tensor]
+
+    def _quantized(self, tensor: int) -> Any:
+        """A tensor of codes; a float one gets the QUANTIZE op behind it, once."""
+        if tensor not in self.integer:
+            source = self.floating[tensor]
+            if not str(source.dtype).startswith("float"):
+                raise UnsupportedError(
+                    received=f"whole numbers ({source.dtype}) from {source.name!r} in arithmetic",
+                    expected="whole numbers as indices of an Embedding only",
+                    mend="make the input float32 (keras.Input(..., dtype='float32'))",
+                )
+            maker = source._keras_history.operation
+            name = maker.tensor_name if isinstance(maker, SimulatedLayer) else source.name
+            edge = QuantizeInput(activation_bits=self.spec.activations, name=f"{name}_quantized")
+            self.integer[tensor] = edge(source)
+        return self.integer[tensor]
+
+    def _with_free_scale(self, tensor: Any) -> Any:
+        """A tensor that can take the scale of others: one of a prescribed range is multiplied by 1 first."""
+        made = tensor
+        while made._keras_history.operation.passes_scale:
+            history = made._keras_history
+            made = history.operation._inbound_nodes[history.node_index].input_tensors[0]
+        maker = made._keras_history.operation
+        if getattr(maker, "kind", None) not in FIXED_RANGE:
+            return tensor
+        key = ("rescaled", id(tensor))
+        if key not in self.layers:
+            operands = [None, {"shape": [1], "trainable": False}]
+            name = f"{tensor._keras_history.operation.name}_rescaled"
+            layer = QuantizedOperation(
+                kind="multiply", operands=operands, name=name, activation_bits=self.spec.activations
+            )
+            layer.parameters[0].assign([1.0])
+            self.layers[key] = layer
+            self.rescaled[key] = layer(tensor)
+        return self.rescaled[key]
+
+    def _layer(self, step: Step) -> tuple[SimulatedLayer, int]:
+        """The step's layer, made at its first use, and which use this is."""
+        key = step.owner if step.owner is not None else step.output
+        if key not in self.layers:
+            self.layers[key] = self._made(step)
+        use = self.calls[key]
+        self.calls[key] += 1
+        return self.layers[key], use
+
+    def _made(self, step: Step) -> SimulatedLayer:
+        setting = self.settings[step.node.path] if step.node is not None else None
+        common: dict[str, Any] = {
+            "name": step.name,
+            "activation_bits": setting.activations if setting else self.spec.activations,
+            "symmetric": bool(setting and setting.symmetric and setting.activations == 8),
+            "members": step.members,
+            "uses": self.uses[step.owner] if step.owner is not None else 1,
+        }
+        if step.kind == "float":
+            layer = copied(step.layer)
+            originals = getattr(step.layer, "weights", [])
+            origins = [self._origin(Parameter(source=weight)) for weight in originals]
+            arguments = step.settings["arguments"]
+            return KeptFloat(layer=layer, reason=step.reason, arguments=arguments, origins=origins, **common)
+        if step.kind == "identity":
+            layer = step.node.operation if step.node is not None else None
+            is_layer = isinstance(layer, keras.layers.Layer)
+            return Identity(layer=copied(layer) if is_layer else keras.layers.Identity(), **common)
+        if step.kind in SAME_AS_INPUT:
+            return SameScale(kind=step.kind, settings=step.settings, **common)
+        if step.layer is not None:
+            return self._weighted(step, setting, common)
+        return self._operation(step, common)
+
+    def _weighted(self, step: Step, setting: LayerSetting | None, common: dict[str, Any]) -> SimulatedLayer:
+        holder = _held(step, self.builder.shape(step.tensors[0]))
+        norm = step.batch_norm
+        origins = [self._origin(one) for one in (*step.weights, *(norm.weights if norm is not None else ()))]
+        common |= {"layer": holder, "origins": origins}
+        if step.kind == "embedding":
+            return QuantizedEmbedding(**common)
+        if step.kind == "batch_norm":
+            return QuantizedBatchNorm(activation=step.activation, **common)
+        bits = setting.weights if setting is not None and setting.weights is not None else None
+        if bits is None:
+            bits = 8 if step.kind in ("depthwise", "transposed_conv") else self.spec.weights
+        return WEIGHTED[step.kind](
+            batch_norm=None if norm is None else _held(norm, self.builder.shape(norm.tensors[0])),
+            activation=step.activation,
+            weight_bits=bits,
+            per_channel=setting.per_channel if setting is not None else True,
+            **common,
+        )
+
+    def _operation(self, step: Step, common: dict[str, Any]) -> SimulatedLayer:
+        operands = [
+            {"shape": list(one.array().shape), "trainable": one.trainable} if isinstance(one, Parameter) else None
+            for one in step.inputs
+        ]
+        given = [one for one in step.inputs if isinstance(one, Parameter)]
+        layer = QuantizedOperation(
+            kind=step.kind,
+            settings=step.settings,
+            operands=operands,
+            activation=step.activation,
+            origins=[self._origin(one) for one in given],
+            **common,
+        )
+        for variable, parameter in zip(layer.parameters, given, strict=True):
+            variable.assign(parameter.array())
+        return layer
+
+    def _origin(self, parameter: Parameter) -> list[Any] | None:
+        """The number of the model's weight that a parameter is, and its transpose; None for a constant."""
+        number = self.numbers.get(id(parameter.source))
+        return None if number is None else [number, None if parameter.axes is None else list(parameter.axes)]
+
+
+def _held(step: Step, input_shape: Any) -> keras.layers.Layer:
+    """The Keras layer that holds a step's weights, built and filled."""
+    layer: keras.layers.Layer = step.layer()
+    layer.build(input_shape)
+    layer.set_weights([parameter.array() for parameter in step.weights])
+    return layer
+
+
+def copied(operation: Any) -> Any:
+    """A new layer or operation with the same configuration, name and weights."""
+    copy = type(operation).from_config(operation.get_config())
+    if getattr(operation, "weights", None):
+        copy.build_from_config(operation.get_build_config())
+        copy.set_weights(operation.get_weights())
+    return copy

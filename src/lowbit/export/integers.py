@@ -17,9 +17,11 @@ from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.quantizers.affine import code_range, range_in_float64
 from lowbit.simulation import Simulation
 from lowbit.simulation.base import Constant
+from lowbit.simulation.weighted import WeightedLayer
 
 _Op = qtyping.TFLOperationName
 _CHANNELWISE = qtyping.QuantGranularity.CHANNELWISE
+_WEIGHTED_OPS = (_Op.CONV_2D, _Op.DEPTHWISE_CONV_2D, _Op.FULLY_CONNECTED, _Op.CONV_2D_TRANSPOSE)
 
 
 class Grid(NamedTuple):
@@ -104,16 +106,30 @@ def _configure(worker: quantizer.Quantizer, template: Template, simulation: Simu
     spec = simulation.spec
     worker.add_static_config(".*", _Op.ALL_SUPPORTED, spec.activations, 8, _CHANNELWISE)
     for layer, _, _ in simulation.graph():
-        if getattr(layer, "weight_bits", 8) != 8:
-            for op in (_Op.CONV_2D, _Op.FULLY_CONNECTED):
-                worker.add_static_config(
-                    _scope(layer.tensor_name), op, spec.activations, layer.weight_bits, _CHANNELWISE
-                )
+        if isinstance(layer, WeightedLayer) and (layer.weight_bits != 8 or not layer.per_channel):
+            config = _weighted_config(spec.activations, layer)
+            for op in _WEIGHTED_OPS:
+                worker.update_quantization_recipe(_scope(layer.tensor_name), op, config)
     for name in template.float_scopes:
         worker.update_quantization_recipe(_scope(name), _Op.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE)
     if io == "float32":
         for op in (_Op.INPUT, _Op.OUTPUT):
             worker.update_quantization_recipe(".*", op, algorithm_key=AlgorithmName.NO_QUANTIZE)
+
+
+def _weighted_config(activation_bits: int, layer: WeightedLayer) -> qtyping.OpQuantizationConfig:
+    """Checks are skipped as the quantizer's policy has no 4-bit depthwise kernels; the runtime does."""
+    return qtyping.OpQuantizationConfig(
+        activation_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=activation_bits, symmetric=activation_bits == 16
+        ),
+        weight_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=layer.weight_bits,
+            granularity=_CHANNELWISE if layer.per_channel else qtyping.QuantGranularity.TENSORWISE,
+        ),
+        compute_precision=qtyping.ComputePrecision.INTEGER,
+        skip_checks=True,
+    )
 
 
 def _scope(name: str) -> str:

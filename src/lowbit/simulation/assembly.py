@@ -183,6 +183,12 @@ class _Assembly:
         if step.kind == "batch_norm":
             return QuantizedBatchNorm(activation=step.activation, **common)
         bits = setting.weights if setting is not None and setting.weights is not None else None
+        if bits == 4 and step.kind == "transposed_conv":
+            raise UnsupportedError(
+                received=f"4-bit weights for the transposed convolution {step.name!r}",
+                expected="8 bits, as LiteRT does not open a file with less there",
+                mend="leave it out of the rule, or add a later one with weights=8",
+            )
         if bits is None:
             bits = 8 if step.kind in ("depthwise", "transposed_conv") else self.spec.weights
         return WEIGHTED[step.kind](

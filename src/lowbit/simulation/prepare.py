@@ -51,6 +51,7 @@ def quantize_model(
     graph = flatten(model, input_shape=input_shape, is_leaf=is_leaf)
     _check_inputs(graph)
     settings = _settings(graph, spec, rules)
+    spec = Spec(weights=spec.weights, activations=_activation_bits(settings, spec))
 
     def kept_float(node: Node) -> str | None:
         return "a rule keeps it float" if settings[node.path].keep_float else None
@@ -75,6 +76,19 @@ def _settings(graph: FlatGraph, spec: Spec, rules: Iterable[Rule]) -> dict[str, 
         for node in graph.nodes
     ]
     return resolve(spec, rules, list({view.path: view for view in views}.values()))
+
+
+def _activation_bits(settings: dict[str, LayerSetting], spec: Spec) -> int:
+    """The one number of bits that all activations have."""
+    bits = {setting.activations for setting in settings.values() if not setting.keep_float}
+    if len(bits) > 1:
+        odd = next(path for path, setting in settings.items() if setting.activations != spec.activations)
+        raise UnsupportedError(
+            received=f"{settings[odd].activations}-bit activations for {odd!r} in a {spec.name} model",
+            expected="activations of the same bits in the whole model",
+            mend="give the bits in the spec (spec='w8a16'), keep the layer float, or match='*'",
+        )
+    return bits.pop() if bits else spec.activations
 
 
 def _configuration(model: keras.Model) -> str | None:

@@ -137,7 +137,10 @@ class WeightedLayer(WrappingLayer):
         bias = bias_codes.astype("float64") * (input_scale.astype("float64") * scale.astype("float64"))
         return {
             "kernel": Constant(
-                values=ops.convert_to_numpy(kernel), codes=stored_codes, scale=scale, bits=self.weight_bits
+                values=ops.convert_to_numpy(kernel),
+                codes=stored_codes,
+                scale=scale if self.per_channel else scale[:1],
+                bits=self.weight_bits,
             ),
             "bias": Constant(values=bias.astype("float32"), codes=bias_codes.astype("int64")),
         }
@@ -198,6 +201,9 @@ class QuantizedDepthwiseConv2D(WeightedLayer):
             data_format="channels_last",
             dilation_rate=conv.dilation_rate,
         )
+
+    def runs_built_in(self) -> bool:
+        return self.weight_bits == 4
 
     def terms(self) -> int:
         return int(np.prod(self.layer.kernel.shape[:2]))

@@ -11,7 +11,10 @@ import pytest
 from lowbit.cli.app import app
 from lowbit.compare import Settings
 
-COMMANDS = ("compare", "report", "quantize", "qat", "export", "evaluate", "benchmark", "inspect", "parity", "recipes")
+COMMANDS = (
+    "compare", "report", "quantize", "qat", "export", "coverage",
+    "evaluate", "benchmark", "inspect", "parity", "recipes",
+)  # fmt: skip
 
 
 def test_help_names_every_command_and_how_to_begin(lowbit) -> None:

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`--rules`: every mistake is told before a model is loaded; good rules reach the simulation."""
+"""`--rules`: every mistake is told before a model is loaded; good rules reach the simulation and the file."""
 
+import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
-from lowbit.errors import InputError
+from lowbit.export import flatbuffer
 from lowbit.spec import Rule
 
 COMMANDS = {
     "quantize": ("quantize", "m.keras", "-o", "q.tflite", "--data", "digits"),
     "qat": ("qat", "m.keras", "-o", "s.keras", "--data", "digits", "--epochs", "1"),
 }
+DENSE = "predictions"
 GOOD = "- match: stem_conv\n  weights: 4\n- layer_type: Dense\n  keep_float: true\n"
 READ = (Rule(match="stem_conv", weights=4), Rule(layer_type="Dense", keep_float=True))
 
@@ -52,13 +54,21 @@ def test_recipes_without_a_simulation_take_no_rules(lowbit, recipe: str, rules: 
     lowbit(*words).refused(f"rules for recipe '{recipe}'", "ptq-w8a8")
 
 
-@pytest.mark.parametrize("command, module", [("quantize", "lowbit.recipes.making"), ("qat", "lowbit.recipes.training")])
-def test_rules_reach_the_simulation(
-    lowbit, command: str, module: str, rules: Path, digits_keras: Path, monkeypatch
-) -> None:
-    def quantize_model(model: Any, spec: str, *, calibration: Any, rules: Any) -> None:
-        raise InputError(received=f"{rules == READ}, {spec}", expected="to be called", mend="well")
+def test_rules_reach_the_file(lowbit, rules: Path, digits_keras: Path) -> None:
+    words = ("quantize", digits_keras, "-o", "q.tflite", "--data", "digits", "--json")
+    plain, ruled = lowbit(*words), lowbit(*words, "--rules", rules)
+    assert ruled.code == 0, ruled.err
+    assert plain.json["kept_float"] == {} and plain.json["float_ops"] == 0
+    assert ruled.json["kept_float"] == {DENSE: "a rule keeps it float"} and ruled.json["float_ops"] > 0
+    tensors = flatbuffer.read(Path("q.tflite").read_bytes()).subgraphs[0].tensors
+    types = {flatbuffer.text(tensor.name): tensor.type for tensor in tensors}
+    assert types["stem_conv/kernel"] == schema.TensorType.INT4
+    written = json.loads(Path("q.tflite.json").read_text())["made_by"]["rules"]
+    assert [Rule.from_dict(rule) for rule in written] == list(READ)
 
-    monkeypatch.setattr(f"{module}.quantize_model", quantize_model)
-    name, _, *options = COMMANDS[command]
-    lowbit(name, digits_keras, *options, "--rules", rules).refused("received True, w8a8; expected to be called")
+
+def test_rules_reach_the_simulation(lowbit, rules: Path, digits_keras: Path) -> None:
+    answer = lowbit("qat", digits_keras, "-o", "s.keras", "--data", "digits", "--epochs", "1", "--rules", rules)
+    assert answer.code == 0, answer.err
+    exported = lowbit("export", "s.keras", "-o", "s.tflite", "--json")
+    assert exported.json["kept_float"] == {DENSE: "a rule keeps it float"}

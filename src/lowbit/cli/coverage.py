@@ -31,17 +31,20 @@ def coverage(
     data: options.MaybeData = None,
     model_arg: options.ModelArgs = None,
     image_size: options.ImageSize = None,
+    input_shape: options.InputShapes = None,
 ) -> None:
     """Show what would be quantized, what stays float, and why, before any training and without calibration."""
     from lowbit.spec import Spec
 
     bits, given, size = Spec.parse(spec), options.rules(rules), options.image_size(image_size)
-    arguments = options.model_args(model_arg)
+    arguments, shape = options.model_args(model_arg), options.input_shape(input_shape)
     from lowbit import records
+    from lowbit.cli.subject import sizes
     from lowbit.results import percent, quantity
     from lowbit.simulation.coverage import coverage as coverage_of
 
-    found = coverage_of(_opened(session, model, data, size, arguments), bits, rules=given)
+    opened, inputs = _opened(session, model, data, size, arguments)
+    found = coverage_of(opened, bits, rules=given, input_shape=sizes(opened, inputs, shape))
     total = found.total
     lines = [
         f"{len(found.layers)} layers as {found.spec}: {found.quantized} quantized, {found.kept_float} kept float, "
@@ -59,8 +62,11 @@ def coverage(
 
 def _opened(
     session: Session, model: str, data: str | None, size: tuple[int, int] | None, arguments: dict[str, str]
-) -> Any:
-    """The Keras model; a zoo name without data gets images of its own size, and no weights: they change nothing."""
+) -> tuple[Any, dict[str, tuple[int, ...]] | None]:
+    """The Keras model, and the shape of each input that its data has.
+
+    A zoo name without data gets images of its own size, and no weights: they change nothing.
+    """
     from lowbit.compare.subject import is_from_file, is_zoo_name
     from lowbit.zoo import default_image_size, load_model
 
@@ -88,7 +94,7 @@ def _opened(
             )
         if side is not None:
             arguments = {"weights": "none"} | arguments
-    return load_model(model, inputs=inputs, classes=classes, model_args=arguments).model
+    return load_model(model, inputs=inputs, classes=classes, model_args=arguments).model, inputs
 
 
 def _table(layers: Sequence[Any], is_folded: bool, width: int) -> Table:

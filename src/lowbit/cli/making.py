@@ -10,6 +10,7 @@ from lowbit.cli import command, options
 from lowbit.cli.progress import ShownProgress
 from lowbit.cli.session import Session
 from lowbit.errors import InputError
+from lowbit.recipes.recipe import LEAST_AGREEMENT
 
 PARITY_SAMPLES = 64
 EPOCHS = 20
@@ -36,8 +37,10 @@ def quantize(
     io: options.Io = "float32",
     model_arg: options.ModelArgs = None,
     image_size: options.ImageSize = None,
+    input_shape: options.InputShapes = None,
     preprocess: options.Preprocess = None,
     calibration_samples: options.CalibrationSamples = 256,
+    least_agreement: options.LeastAgreement = LEAST_AGREEMENT,
     seed: options.Seed = 0,
 ) -> None:
     """Write a trained model as a .tflite file, by any recipe that needs no training."""
@@ -49,12 +52,14 @@ def quantize(
     given = options.rules(rules)
     chosen.check_rules(given)
     options.at_least_one(calibration_samples=calibration_samples)
+    options.share("least-agreement", least_agreement)
+    shape = options.input_shape(input_shape)
     from lowbit.cli import subject
     from lowbit.compare.cards import write_tflite_card
     from lowbit.simulation import quantize_model
 
     taken = subject.open_subject(
-        model, data, model_arg=model_arg, preprocess=preprocess, image_size=image_size, seed=seed
+        model, data, model_arg=model_arg, preprocess=preprocess, image_size=image_size, seed=seed, input_shape=shape
     )
     if not taken.loaded.trained:
         session.note(f"warning: the zoo model {model} is untrained: the file's answers mean nothing, its size does")
@@ -63,7 +68,10 @@ def quantize(
         session.note(subject.counts(taken.dataset))
         calibration = subject.feed(taken.dataset.calibration(calibration_samples, seed).batches(32), taken.model)
         parity = subject.feed(subject.split_of(taken.dataset).batches(32, limit=PARITY_SAMPLES), taken.model)
-    request = recipes.Request(model=taken.model, path=path, calibration=calibration, parity=parity, io=io, rules=given)
+    request = recipes.Request(
+        model=taken.model, path=path, calibration=calibration, parity=parity, io=io, rules=given,
+        input_shape=taken.input_shape, least_agreement=least_agreement,
+    )  # fmt: skip
     made = chosen.make(request)
     told = {} if taken.told is None else taken.told.preprocessing
     inside = write_tflite_card(
@@ -75,10 +83,9 @@ def quantize(
             "quantize", made.parity, io=io, calibration_samples=calibration_samples, seed=seed, **_written(given)
         ),
     )
-    more = {"rules": given} if given else {}
-    quantized = made.quantized_tensors and chosen.spec
-    simulated = quantize_model(taken.model, str(chosen.spec), **more) if quantized else None
-    kept = {} if simulated is None else _kept_float(simulated)
+    kept = {}
+    if made.quantized_tensors and chosen.spec:
+        kept = _kept_float(quantize_model(taken.model, chosen.spec, rules=given, input_shape=taken.input_shape))
     _show_file(session, {"recipe": recipe, "io": io, "kept_float": kept}, made, inside)
 
 
@@ -117,6 +124,7 @@ def qat(
     patience: Annotated[int, typer.Option(help="Epochs without a better validation loss before it stops.")] = 2,
     model_arg: options.ModelArgs = None,
     image_size: options.ImageSize = None,
+    input_shape: options.InputShapes = None,
     preprocess: options.Preprocess = None,
     calibration_samples: options.CalibrationSamples = 256,
     seed: options.Seed = 0,
@@ -127,7 +135,7 @@ def qat(
 
     path, bits = options.output(out, ".keras", ".h5"), Spec.parse(spec)
     options.not_its_input(path, model)
-    given = options.rules(rules)
+    given, shape = options.rules(rules), options.input_shape(input_shape)
     Settings(
         dataset=data, model=model, epochs=epochs, batch_size=batch_size, lr=lr, patience=patience, seed=seed,
         calibration_samples=calibration_samples,
@@ -139,7 +147,7 @@ def qat(
     from lowbit.zoo import save_model
 
     taken = subject.open_subject(
-        model, data, model_arg=model_arg, preprocess=preprocess, image_size=image_size, seed=seed
+        model, data, model_arg=model_arg, preprocess=preprocess, image_size=image_size, seed=seed, input_shape=shape
     )
     dataset = taken.data
     session.note(subject.counts(dataset))
@@ -153,8 +161,9 @@ def qat(
     training = Training(epochs=epochs, learning_rate=lr, patience=patience, seed=seed)
     with ShownProgress(session) as progress:
         simulation, history = train(
-            f"qat-{bits.name}", taken.model, batches, training, progress.on_training, rules=given
-        )
+            f"qat-{bits.name}", taken.model, batches, training, progress.on_training,
+            rules=given, input_shape=taken.input_shape,
+        )  # fmt: skip
     save_model(simulation, path)
     made = subject.made_by(
         "qat", spec=bits.name, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, **_written(given)
@@ -203,6 +212,7 @@ def export(
     data: options.MaybeData = None,
     preprocess: options.Preprocess = None,
     image_size: options.ImageSize = None,
+    least_agreement: options.LeastAgreement = LEAST_AGREEMENT,
     seed: options.Seed = 0,
 ) -> None:
     """Write a simulation as an integer .tflite file; with --data it is compared with the simulation, code by code."""
@@ -210,6 +220,7 @@ def export(
     options.not_its_input(path, simulation)
     if io not in ("float32", "int8"):
         raise InputError(received=f"--io {io}", expected="float32 or int8", mend="leave --io out for float32")
+    options.share("least-agreement", least_agreement)
     from lowbit.card import read_card
     from lowbit.cli import subject
     from lowbit.compare.cards import write_tflite_card
@@ -227,7 +238,7 @@ def export(
         dataset = subject.data_for_file(source, model, data, preprocess=preprocess, image_size=image_size, seed=seed)
         session.note(subject.counts(dataset))
         batches = subject.feed(subject.split_of(dataset).batches(32, limit=PARITY_SAMPLES), model)
-    made = export_simulation(model, path, io=io, parity=batches)
+    made = export_simulation(model, path, io=io, parity=batches, least_agreement=least_agreement)
     recipe = f"qat-{model.spec.name}" if card is None else card.recipe.removeprefix("keras-")
     preprocessing = {} if card is None else card.preprocessing
     inside = write_tflite_card(

@@ -37,6 +37,19 @@ Preprocess = Annotated[
         show_default=False,
     ),
 ]
+InputShapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-shape",
+        help="Sizes without the batch, for a model whose own are free; NAME=SIZES for one of several inputs.",
+        metavar="224,224,3",
+        show_default=False,
+    ),
+]
+LeastAgreement = Annotated[
+    float,
+    typer.Option(help="Share of answers on which file and simulation must agree on --data, or no file is left."),
+]
 CalibrationSamples = Annotated[int, typer.Option(help="Training samples that set the ranges of activations.")]
 Rules = Annotated[
     str | None,
@@ -63,6 +76,47 @@ def image_size(word: str | None) -> tuple[int, int] | None:
             mend="pass --image-size 128",
         )
     return int(sides[0]), int(sides[-1])
+
+
+def input_shape(words: Sequence[str] | None) -> tuple[int, ...] | dict[str, tuple[int, ...]] | None:
+    """Sizes of the input, or a dict of them by input name; raises InputError for words that are neither.
+
+    >>> input_shape(["224,224,3"])
+    (224, 224, 3)
+    >>> input_shape(["left=32,3", "right=16,3"])
+    {'left': (32, 3), 'right': (16, 3)}
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for word in words or ():
+        name, equals, sizes = word.rpartition("=")
+        numbers = [size.strip() for size in sizes.split(",")]
+        if (equals and not name) or not all(_is_size(number) for number in numbers):
+            raise InputError(
+                received=f"--input-shape {word}",
+                expected="sizes of 1 and more, separated by commas and without the batch, or NAME=SIZES",
+                mend="pass --input-shape 224,224,3",
+            )
+        if name in shapes or (shapes and "" in (name, *shapes)):
+            raise InputError(
+                received=f"--input-shape {word}, after another one",
+                expected="one shape, or one for each input by its name",
+                mend="pass --input-shape NAME=224,224,3 for each input",
+            )
+        shapes[name] = tuple(int(number) for number in numbers)
+    return shapes.get("", shapes or None)
+
+
+def _is_size(word: str) -> bool:
+    return word.isascii() and word.isdigit() and 1 <= int(word) < 2**31
+
+
+def share(name: str, number: float) -> float:
+    """`number`; raises InputError unless it lies between 0 and 1."""
+    if not 0 <= number <= 1:
+        raise InputError(
+            received=f"--{name} {number}", expected="a share from 0 to 1", mend=f"pass --{name} 0.98, or leave it out"
+        )
+    return number
 
 
 def model_args(words: Sequence[str] | None) -> dict[str, str]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A command's model and data, brought together. Loads keras: imported inside the commands that need it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,22 @@ __all__ = [
     "made_by",
     "open_simulation",
     "open_subject",
+    "sizes",
     "split_of",
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A float model and, where given, the data that it takes; `told` is the card beside the model's file."""
+    """A float model and, where given, the data that it takes; `told` is the card beside the model's file.
+
+    `input_shape` holds the sizes to run it at, by input name, where its own are free; None where they are not.
+    """
 
     loaded: LoadedModel
     dataset: Dataset | None
     told: Card | None
+    input_shape: dict[str, tuple[int, ...]] | None = None
 
     @property
     def model(self) -> Any:
@@ -60,8 +65,9 @@ def open_subject(
     preprocess: str | None,
     image_size: str | None,
     seed: int,
+    input_shape: Any = None,
 ) -> Subject:
-    """Load a float model and its data.
+    """Load a float model and its data; `input_shape` is for a model whose sizes are free.
 
     Raises InputError when they do not belong together or cannot be used, and for a model that is a simulation.
     """
@@ -89,9 +95,54 @@ def open_subject(
             mend="to write the simulation as a file: lowbit export",
         )
     if data is not None and from_file:
-        dataset = load_dataset(**data_arguments_of_file(settings, {"inputs": _shapes(loaded.model)}))
+        given = _by_name(loaded.model, input_shape)
+        told = {name: list(given.get(name, shape)) for name, shape in _shapes(loaded.model).items()}
+        dataset = load_dataset(**data_arguments_of_file(settings, {"inputs": told}))
         _check(loaded.model, loaded.class_names, dataset, model)
-    return Subject(loaded=loaded, dataset=dataset, told=read_card(model) if from_file else None)
+    return Subject(
+        loaded=loaded,
+        dataset=dataset,
+        told=read_card(model) if from_file else None,
+        input_shape=sizes(loaded.model, None if dataset is None else dataset.inputs, input_shape),
+    )
+
+
+def sizes(model: Any, data: Mapping[str, Sequence[int]] | None, input_shape: Any) -> dict[str, tuple[int, ...]] | None:
+    """What `quantize_model` takes as `input_shape`: what was asked for, else the data's own sizes where some are free.
+
+    Args:
+        data: shape of one sample by input name. A single input may differ in name.
+        input_shape: as asked for, sizes or a dict of them by input name.
+
+    Raises:
+        InputError: sizes for an input that there is not, or other ones than the model's own.
+    """
+    shapes, given = _shapes(model), _by_name(model, input_shape)
+    if data is not None and not given and any(None in shape for shape in shapes.values()):
+        given = {name: tuple(shape) for name, shape in data.items()}
+        given = dict(zip(shapes, given.values(), strict=True)) if len(given) == len(shapes) == 1 else given
+    return given or None
+
+
+def _by_name(model: Any, input_shape: Any) -> dict[str, tuple[int, ...]]:
+    """The sizes that were asked for, by input name; raises InputError when the model's inputs do not take them."""
+    if input_shape is None:
+        return {}
+    shapes = _shapes(model)
+    is_named = isinstance(input_shape, Mapping)
+    given = {name: tuple(shape) for name, shape in input_shape.items()} if is_named else {"": tuple(input_shape)}
+    if not is_named and len(shapes) == 1:
+        given = {next(iter(shapes)): given[""]}
+    for name, shape in given.items():
+        own = shapes.get(name)
+        if own is None or len(own) != len(shape) or any(a not in (None, b) for a, b in zip(own, shape, strict=True)):
+            words = ",".join(str(size) for size in shape)
+            raise InputError(
+                received=f"--input-shape {name}{'=' if name else ''}{words}",
+                expected="sizes for inputs " + ", ".join(f"{known} {tuple(size)}" for known, size in shapes.items()),
+                mend="give sizes in the place of None" if own else "name an input: --input-shape NAME=SIZES",
+            )
+    return given
 
 
 def open_simulation(path: Path) -> Simulation:

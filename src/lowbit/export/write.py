@@ -3,18 +3,20 @@
 
 import hashlib
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+from ai_edge_litert import schema_py_generated as schema
 from litert_quantizer import quantizer
 from litert_quantizer.algorithm_manager import AlgorithmName
 from litert_quantizer.qtyping import TFLOperationName
 
-from lowbit.errors import ExportError, InputError
-from lowbit.export import flatbuffer, integers
+from lowbit.errors import ExportError, InputError, UnsupportedError
+from lowbit.export import direct, flatbuffer, integers
 from lowbit.export.parity import parity as measure_parity
 from lowbit.export.template import template
 from lowbit.files import replacing
@@ -24,8 +26,9 @@ from lowbit.simulation import Simulation, quantize_model, require_model
 from lowbit.spec import Spec
 
 LEAST_AGREEMENT = 0.98
-"""Share of top-1 answers on which file and simulation must agree."""
+"""Share of top-1 answers on which file and simulation must agree, unless another is given."""
 
+_SMALL = (schema.TensorType.FLOAT16, schema.TensorType.INT8, schema.TensorType.INT4)
 VARIANTS = ("float32", "float16", "dynamic-w8", "weight-w8")
 
 
@@ -49,6 +52,8 @@ def export(
     calibration: Iterable[Any] | None = None,
     io: str = "float32",
     parity: Iterable[Any] | None = None,
+    least_agreement: float | None = LEAST_AGREEMENT,
+    input_shape: Any = None,
 ) -> ExportResult:
     """Write a `.tflite` with batch 1 and LiteRT's built-in operations only.
 
@@ -57,18 +62,23 @@ def export(
             gives a float32 file; with `spec` and `calibration`, an integer file.
         io: "float32", or "int8" for a file whose inputs and outputs are codes.
         parity: batches on which the file is compared with the simulation, tensor by tensor.
+        least_agreement: share of top-1 answers, 0 to 1, on which both must agree on these batches; None leaves the
+            figure unchecked.
+        input_shape: sizes in place of a float model's free ones (None), as for `quantize_model`.
 
     Raises:
-        InputError: a path that does not end in .tflite, a simulation without ranges, `spec` given
-            for a simulation, unknown `io`.
+        InputError: a path that does not end in .tflite, a simulation without ranges, `spec` or `input_shape` given
+            for a simulation, unknown `io`, a share outside 0 to 1.
         ExportError: what was written is not what the simulation computes. No file is left then.
     """
     _check_request(model, path, spec, io)
+    _check_share(least_agreement)
+    _check_shape(model, input_shape)
     started = time.perf_counter()
     if spec is not None:
-        model = quantize_model(model, spec, calibration=calibration)
+        model = quantize_model(model, spec, calibration=calibration, input_shape=input_shape)
     if not isinstance(model, Simulation):
-        return export_variant(model, path, "float32")
+        return export_variant(model, path, "float32", input_shape=input_shape)
     model.require_calibrated()
     content = integers.quantize(template(model), model, io)
     batches = None if parity is None else list(parity)
@@ -76,32 +86,40 @@ def export(
         temporary.write_bytes(content)
         check_file(temporary)
         result = None if batches is None else measure_parity(model, temporary, batches)
-        if result is not None and result.top1_agreement is not None and result.top1_agreement < LEAST_AGREEMENT:
-            raise ExportError(
-                f"file and simulation agree on {result.top1_agreement:.1%} of answers, under {LEAST_AGREEMENT:.0%}; "
-                f"worst tensor {result.worst_tensor!r}; no file was written: "
-                "calibrate on data like that it runs on, or keep layers without integer form out of the model"
-            )
+        if result is not None:
+            _check_agreement(result, least_agreement)
     return _result(path, content, started, len(integers.tensor_quantizers(model)), result)
 
 
-def export_variant(model: keras.Model, path: str | Path, kind: str) -> ExportResult:
+def export_variant(model: keras.Model, path: str | Path, kind: str, *, input_shape: Any = None) -> ExportResult:
     """Write a file that needs no simulation: "float32", "float16", "dynamic-w8" or "weight-w8".
 
-    Raises InputError for another kind, UnsupportedError for a model that cannot be flattened.
+    A model that no simulation can be made of is converted as it is (`export.direct`).
+    Raises InputError for another kind or free sizes without `input_shape`, UnsupportedError for a simulation, and
+    ExportError for operations that LiteRT has not built in.
     """
     if kind not in VARIANTS:
         raise InputError(received=f"kind={kind!r}", expected=f"one of {VARIANTS}", mend="choose one of them")
     _check_request(model, path, None, "float32")
     started = time.perf_counter()
-    simulation = quantize_model(model)
-    content = integers.fill(template(simulation, integer=False), simulation)
+    content = _float_content(model, input_shape)
     if kind != "float32":
         content = _without_simulation(content, kind)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
         check_file(temporary)
     return _result(path, content, started, 0, None)
+
+
+def _float_content(model: keras.Model, input_shape: Any) -> bytes:
+    """The float32 file: by way of the simulation's graph, which needs no tracing by TensorFlow of a known structure."""
+    try:
+        simulation = quantize_model(model, input_shape=input_shape)
+    except UnsupportedError:
+        if isinstance(model, Simulation) or any(variable.dtype == "float64" for variable in model.variables):
+            raise
+        return direct.convert(model, input_shape)
+    return integers.fill(template(simulation, integer=False), simulation)
 
 
 def _without_simulation(content: bytes, kind: str) -> bytes:
@@ -115,7 +133,14 @@ def _without_simulation(content: bytes, kind: str) -> bytes:
     else:
         worker.add_weight_only_config(*everything, num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING)
     quantized = worker.quantize(enable_progress_report=False, enable_progress_bar=False).quantized_model
-    return flatbuffer.write(flatbuffer.read(bytes(quantized)))
+    model = flatbuffer.read(bytes(quantized))
+    if not any(tensor.type in _SMALL for graph in model.subgraphs for tensor in graph.tensors):
+        warnings.warn(
+            f"the {kind} file is a float32 file: no weight could take that form, as none is large enough or all lie "
+            "in branches and loops",
+            stacklevel=3,
+        )
+    return flatbuffer.write(model)
 
 
 def _check_request(model: Any, path: str | Path, spec: Spec | str | None, io: str) -> None:
@@ -139,6 +164,36 @@ def _check_request(model: Any, path: str | Path, spec: Spec | str | None, io: st
         raise InputError(
             received="io='int8' for a float file", expected="an integer file", mend="pass spec='w8a8' and calibration"
         )
+
+
+def _check_share(least_agreement: float | None) -> None:
+    is_number = isinstance(least_agreement, (int, float)) and not isinstance(least_agreement, bool)
+    if least_agreement is not None and not (is_number and 0 <= least_agreement <= 1):
+        raise InputError(
+            received=f"least_agreement={least_agreement!r}",
+            expected="a share from 0 to 1, or None",
+            mend=f"leave it out for {LEAST_AGREEMENT}",
+        )
+
+
+def _check_shape(model: Any, input_shape: Any) -> None:
+    if isinstance(model, Simulation) and input_shape is not None:
+        raise InputError(
+            received=f"input_shape={input_shape!r} for a simulation",
+            expected="a shape for a float model only",
+            mend="leave it out, or give it to quantize_model",
+        )
+
+
+def _check_agreement(parity: ParityResult, least: float | None) -> None:
+    """Raise ExportError where file and simulation answer differently more often than is allowed."""
+    if least is None or parity.top1_agreement is None or parity.top1_agreement >= least:
+        return
+    raise ExportError(
+        f"file and simulation agree on {parity.top1_agreement:.1%} of answers, under {least:.4g} as least_agreement "
+        f"(--least-agreement) asks; worst tensor {parity.worst_tensor!r}; no file was written: "
+        "calibrate on data like that it runs on, keep layers without integer form out of the model, or ask for less"
+    )
 
 
 def _result(

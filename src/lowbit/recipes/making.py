@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How files are written: three makers, which all recipes share. Loads keras and the exporter."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,32 @@ from lowbit.simulation import quantize_model
 def variant(recipe: Recipe, request: Request) -> Made:
     """Written without a simulation: float32, float16, dynamic-w8, weight-w8."""
     kind = recipe.name.removesuffix("-finetuned")
-    return _made(export_variant(request.model, Path(request.path), kind))
+    return _made(export_variant(request.model, Path(request.path), kind, input_shape=request.input_shape))
 
 
 def ptq(recipe: Recipe, request: Request) -> Made:
     """A simulation that is calibrated and not trained."""
-    rules = {"rules": request.rules} if request.rules else {}
-    simulation = quantize_model(request.model, str(recipe.spec), calibration=request.calibration, **rules)
-    return from_simulation(recipe, request, simulation)
+    simulation = quantize_model(
+        request.model,
+        str(recipe.spec),
+        rules=request.rules,
+        calibration=request.calibration,
+        input_shape=request.input_shape,
+    )
+    return from_simulation(recipe, replace(request, input_shape=None), simulation)
 
 
 def from_simulation(recipe: Recipe, request: Request, simulation: Any = None) -> Made:
     """Written from `request.model`, a trained simulation."""
     simulation = request.model if simulation is None else simulation
-    written = export(simulation, Path(request.path), io=request.io, parity=request.parity)
+    written = export(
+        simulation,
+        Path(request.path),
+        io=request.io,
+        parity=request.parity,
+        least_agreement=request.least_agreement,
+        input_shape=request.input_shape,
+    )
     return _made(written, summary_text(simulation))
 
 

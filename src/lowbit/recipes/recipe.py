@@ -15,6 +15,9 @@ from lowbit.spec import Rule
 STAGES = ("float", "finetuned", "qat-w8a8", "qat-w4a8", "qat-w8a16", "qat-w4a16", "qat-scratch-w8a8")
 """Trained models that recipes start from; `lowbit.recipes.training` knows how each is trained."""
 
+LEAST_AGREEMENT = 0.98
+"""As in `lowbit.export.write`, which cannot be imported here: it loads TensorFlow."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -26,6 +29,8 @@ class Request:
     parity       batches to compare the file with its simulation on; None leaves it out
     io           "float32" or "int8": the type of the file's inputs and outputs
     rules        settings for single layers, for recipes that make a simulation (`Recipe.takes_rules`)
+    input_shape  sizes in place of a float model's free ones, as for `lowbit.quantize_model`
+    least_agreement    share of answers on which file and simulation must agree where `parity` is given; None: any
     """
 
     model: Any
@@ -34,6 +39,8 @@ class Request:
     parity: Iterable[Any] | None = None
     io: str = "float32"
     rules: tuple[Rule, ...] = ()
+    input_shape: Any = None
+    least_agreement: float | None = LEAST_AGREEMENT
 
 
 @dataclass(frozen=True, kw_only=True)

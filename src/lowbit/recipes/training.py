@@ -50,12 +50,13 @@ def train(
     on_event: Callable[[Any], None] | None = None,
     *,
     rules: Sequence[Rule] = (),
+    input_shape: Any = None,
 ) -> tuple[keras.Model, History]:
     """The model of a stage and the history of its training; `model`, the one to start from, is never changed.
 
     Stage "float" trains the layers that are trainable in `model`, as the guide does; all other stages train every layer
     and end with averaged weights.
-    `rules` are for single layers of a QAT stage's simulation.
+    `rules` are for single layers of a QAT stage's simulation, `input_shape` for sizes that are free in `model`.
     Raises InputError for an unknown stage, for rules in a stage without a simulation, and what `quantize_model` and
     `lowbit.training.fit` raise.
     """
@@ -77,8 +78,7 @@ def train(
     if stage == "finetuned":
         return start, fit(start, batches.train, batches.validation, **options)
     spec = stage.removeprefix("qat-").removeprefix("scratch-")
-    more = {"rules": rules} if rules else {}
-    simulation = quantize_model(start, spec, calibration=batches.calibration, **more)
+    simulation = quantize_model(start, spec, rules=rules, calibration=batches.calibration, input_shape=input_shape)
     return simulation, fit_simulation(simulation, batches.train, batches.validation, **options)
 
 

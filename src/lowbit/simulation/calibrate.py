@@ -62,10 +62,21 @@ def model_inputs(model: keras.Model, batch: Any, number: int = 0) -> Any:
         )
     arrays = {}
     for tensor in model.inputs:
-        array = np.asarray(keras.ops.convert_to_numpy(batch[tensor.name]), dtype=str(tensor.dtype))
+        array = _numbers(batch[tensor.name], tensor, number)
         _check(array, tensor, number)
         arrays[tensor.name] = array
     return arrays[names[0]] if len(names) == 1 else arrays
+
+
+def _numbers(values: Any, tensor: Any, number: int) -> np.ndarray:
+    try:
+        return np.asarray(keras.ops.convert_to_numpy(values), dtype=str(tensor.dtype))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            received=f"{values!r:.60} for input {tensor.name!r} in batch {number}",
+            expected=f"an array of {tensor.dtype}",
+            mend="pass numbers of one shape",
+        ) from error
 
 
 def _check(array: np.ndarray, tensor: Any, number: int) -> None:

@@ -2,7 +2,8 @@
 """Any Keras model -> its quantized simulation, with quantizers where LiteRT has tensors."""
 
 import json
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -38,8 +39,8 @@ def quantize_model(
 
     Raises:
         UnsupportedError: the model cannot be traced, or is a simulation already.
-        InputError: weights that are not finite, free sizes without `input_shape`, an unknown spec, a rule that
-            matches nothing.
+        InputError: weights that are not finite, free sizes without `input_shape` or one that does not fit, an unknown
+            spec, a rule that matches nothing.
     """
     spec = Spec.parse(spec)
     require_model(model, keras.Model, "a Keras model")
@@ -48,6 +49,7 @@ def quantize_model(
             received=f"the simulation {model.name!r}", expected="a float model", mend="pass lowbit.strip(sim) instead"
         )
     _check_weights(model)
+    _check_input_shape(model, input_shape)
     graph = flatten(model, input_shape=input_shape, is_leaf=is_leaf)
     _check_inputs(graph)
     settings = _settings(graph, spec, rules)
@@ -97,6 +99,38 @@ def _configuration(model: keras.Model) -> str | None:
         return json.dumps(keras.saving.serialize_keras_object(model))
     except (NotImplementedError, TypeError, ValueError):
         return None
+
+
+def _check_input_shape(model: keras.Model, input_shape: Any) -> None:
+    if input_shape is None:
+        return
+    own = {tensor.name: tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or ()}
+    given = input_shape if isinstance(input_shape, Mapping) else {next(iter(own), "input"): input_shape}
+    for name, shape in given.items():
+        wanted = own.get(name)
+        if own and wanted is None:
+            raise InputError(
+                received=f"input_shape for {name!r}", expected=f"inputs {sorted(own)}", mend="name one of the inputs"
+            )
+        sizes = _sizes(shape)
+        is_of_rank = sizes is not None and (wanted is None or len(sizes) == len(wanted))
+        if not is_of_rank or any(
+            want not in (None, size) for want, size in zip(wanted or (), sizes or (), strict=False)
+        ):
+            raise InputError(
+                received=f"input_shape {shape!r} for input {name!r}",
+                expected="whole sizes from 1, without the batch axis" + (f", that fit {wanted}" if wanted else ""),
+                mend="pass for example input_shape=(224, 224, 3)",
+            )
+
+
+def _sizes(shape: Any) -> tuple[int, ...] | None:
+    """The sizes; None where they are not whole numbers from 1."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        return None
+    return sizes if all(size > 0 for size in sizes) else None
 
 
 def _check_inputs(graph: FlatGraph) -> None:

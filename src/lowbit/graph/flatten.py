@@ -15,6 +15,7 @@ from keras import tree
 
 from lowbit.errors import UnsupportedError
 from lowbit.graph.opening import Opened, TracingError, opened
+from lowbit.graph.refusing import check_call
 
 Shape = tuple[int | None, ...]
 
@@ -31,7 +32,8 @@ class Node:
     """One call of one layer or bare operation. Tensors are named by integers, unique in their graph.
 
     `args` and `kwargs` are those of the call, with a `Slot` in place of each tensor. `path` says which models and
-    layers it lies in, joined by slashes, its own name last. `use` counts the calls of one layer from 0.
+    layers it lies in, joined by slashes, its own name last. `use` counts the calls of one layer from 0. `unopened` says
+    why a layer made of others could not be opened.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Node:
     outputs: tuple[int, ...]
     path: str = ""
     use: int = 0
+    unopened: str = ""
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -154,9 +157,10 @@ class _Flattener:
         """Append the nodes of one (nested) graph; `known` maps id(KerasTensor) to our tensors, and grows."""
         for node in graph.nodes:
             operation = node.operation
-            inner = None if self.is_leaf(operation) else self._inner(operation, node)
-            if inner is None:
-                self._append(operation, node, known, scope)
+            check_call(operation, node)
+            inner = "" if self.is_leaf(operation) else self._inner(operation, node)
+            if isinstance(inner, str):
+                self._append(operation, node, known, scope, inner)
                 continue
             bound = {}
             for theirs, ours in zip(inner.inputs, node.input_tensors, strict=True):
@@ -165,18 +169,18 @@ class _Flattener:
             for made, wanted in zip(inner.outputs, node.output_tensors, strict=True):
                 known[id(wanted)] = bound[id(made)]
 
-    def _inner(self, operation: Any, node: Any) -> Opened | None:
-        """The graph inside a composite layer; None where it cannot be opened, so it stays whole."""
+    def _inner(self, operation: Any, node: Any) -> Opened | str:
+        """The graph inside a composite layer; the reason where it cannot be opened, so it stays whole."""
         graph = functional_graph(operation)
         if graph is not None and len(graph.inputs) == len(node.input_tensors):
             names = [tensor.name for tensor in graph.inputs]
             return Opened(graph.inputs, names, graph.outputs, None, None, ordered(graph))
         try:
             return opened(operation, None, node.arguments)
-        except TracingError:
-            return None
+        except TracingError as error:
+            return f"it cannot be traced: {error}"
 
-    def _append(self, operation: Any, node: Any, known: dict[int, int], scope: str) -> None:
+    def _append(self, operation: Any, node: Any, known: dict[int, int], scope: str, unopened: str) -> None:
         def slot(value: Any) -> Any:
             return Slot(known[id(value)]) if isinstance(value, keras.KerasTensor) else value
 
@@ -187,7 +191,16 @@ class _Flattener:
         self.uses[id(operation)] += 1
         name, path = operation.name, f"{scope}{operation.name}"
         self.nodes.append(
-            Node(name=name, operation=operation, args=args, kwargs=kwargs, outputs=outputs, path=path, use=use)
+            Node(
+                name=name,
+                operation=operation,
+                args=args,
+                kwargs=kwargs,
+                outputs=outputs,
+                path=path,
+                use=use,
+                unopened=unopened,
+            )
         )
 
 

@@ -6,12 +6,12 @@ afterwards as it was.
 """
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
-from keras import tree
+from keras import ops, tree
 
 
 class TracingError(Exception):
@@ -41,7 +41,7 @@ def opened(layer: Any, input_shape: Any = None, arguments: Any = None) -> Opened
     """
     args, kwargs, names = _fresh_arguments(layer, arguments) if arguments else _built_arguments(layer, input_shape)
     inputs = [value for value in tree.flatten((args, kwargs)) if isinstance(value, keras.KerasTensor)]
-    with _calls_forgotten(layer):
+    with _calls_forgotten(layer), _variables_first():
         try:
             outputs = layer.call(*args, **_with_inference(layer, kwargs))
         except Exception as error:
@@ -123,6 +123,40 @@ def _given_shapes(names: Sequence[str], input_shape: Any) -> dict[str, tuple[int
 def _with_inference(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     takes_training = "training" in inspect.signature(layer.call).parameters
     return {**kwargs, "training": False} if takes_training else kwargs
+
+
+OPERATORS = {
+    "__add__": ops.add,
+    "__sub__": ops.subtract,
+    "__mul__": ops.multiply,
+    "__truediv__": ops.divide,
+    "__matmul__": ops.matmul,
+    "__pow__": ops.power,
+}
+
+
+@contextmanager
+def _variables_first() -> Iterator[None]:
+    """Lets `self.scale * x` be traced: a variable on the left takes no symbolic tensor by itself."""
+    before = {name: getattr(keras.Variable, name) for name in OPERATORS}
+    own = {name: name in vars(keras.Variable) for name in OPERATORS}
+    for name, function in OPERATORS.items():
+        setattr(keras.Variable, name, _by_operation(before[name], function))
+    try:
+        yield
+    finally:
+        for name, method in before.items():
+            if own[name]:
+                setattr(keras.Variable, name, method)
+            else:
+                delattr(keras.Variable, name)
+
+
+def _by_operation(method: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    def operator(self: Any, other: Any) -> Any:
+        return function(self, other) if isinstance(other, keras.KerasTensor) else method(self, other)
+
+    return operator
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from lowbit.graph.flatten import FlatGraph, Node, Shape, Slot
 from lowbit.graph.primitives import PRIMITIVES
@@ -122,8 +122,34 @@ class Builder:
 
     def primitive(self, kind: str, *inputs: Operand, name: str = "", **settings: Any) -> int:
         """Append a primitive; `name` tells it from the other steps of its node."""
+        self._require_own_batch_axis(inputs)
         made = PRIMITIVES[kind](*(self._symbol(operand) for operand in inputs), **settings)
         return self.append(kind, inputs, tuple(made.shape), name=name, settings=settings)
+
+    def _require_own_batch_axis(self, inputs: Sequence[Operand]) -> None:
+        """NoIntegerForm where broadcasting would lay an operand along the batch axis of another."""
+        ranks = [len(self.shape(operand)) for operand in inputs]
+        tensor_ranks = {rank for rank, operand in zip(ranks, inputs, strict=True) if isinstance(operand, int)}
+        for rank, operand in zip(ranks, inputs, strict=True):
+            is_along = (
+                rank == max(ranks) and isinstance(operand, Parameter) and self.shape(operand)[:1] not in ((1,), ())
+            )
+            if len(tensor_ranks) > 1 or rank > max(tensor_ranks) or (is_along and rank == max(tensor_ranks)):
+                raise NoIntegerForm("an operand that lies along the batch axis of another")
+
+    def made_shapes(self) -> list[Shape]:
+        """Shapes that the node's call makes of its inputs, whose sizes may be better known than in the model."""
+        node = self.node
+        recorded = [self.recorded.shapes[output] for output in node.outputs]
+        if recorded and not any(None in shape[1:] for shape in recorded):
+            return recorded
+
+        def symbol(value: Any) -> Any:
+            return self._symbol(self.bound[value.tensor]) if isinstance(value, Slot) else value
+
+        args, kwargs = tree.map_structure(symbol, (node.args, dict(node.kwargs)))
+        made = node.operation.compute_output_spec(*args, **kwargs)
+        return [tuple(tensor.shape) for tensor in tree.flatten(made)]
 
     def weighted(
         self,

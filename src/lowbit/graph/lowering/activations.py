@@ -120,14 +120,39 @@ def _prelu(b: Builder, node: Node) -> int:
     return leaky_relu(b, b.only_input(), Parameter(source=node.operation.alpha), "")
 
 
+LARGEST_RANK = 5
+"""litert-quantizer 0.11 refuses files with tensors of more axes."""
+
+
 @layer(layers.Softmax)
 @operation("Softmax")
 def _softmax(b: Builder, node: Node) -> int:
     x = b.only_input()
-    axis = node.operation.axis
-    if axis not in (-1, len(b.shape(x)) - 1):
-        raise NoIntegerForm("a softmax over another axis than the last")
-    return b.primitive("softmax", x)
+    rank, axis = len(b.shape(x)), node.operation.axis
+    axes = sorted(one % rank for one in ((axis,) if isinstance(axis, int) else axis))
+    if axes == [rank - 1]:
+        return b.primitive("softmax", x)
+    return _softmax_over(b, x, axes)
+
+
+def _softmax_over(b: Builder, x: int, axes: list[int]) -> int:
+    """The axes are moved to the end and merged, as the runtime's SOFTMAX takes the last one."""
+    _, *sizes = b.shape(x)
+    if 0 in axes or None in sizes:
+        raise NoIntegerForm("a softmax over the batch axis, or over free sizes (None); give input_shape")
+    rank = len(sizes) + 1
+    if rank > LARGEST_RANK:
+        raise NoIntegerForm(f"a softmax of more than {LARGEST_RANK} axes")
+    order = [*(one for one in range(rank) if one not in axes), *axes]
+    apart = [int(sizes[one - 1] or 0) for one in order[1:]]
+    lead = len(apart) - len(axes)
+    is_moved = order != list(range(rank))
+    x = b.primitive("transpose", x, name="axes_last", axes=order) if is_moved else x
+    if len(axes) > 1:
+        x = b.primitive("reshape", x, name="merged", shape=[-1, *apart[:lead], int(np.prod(apart[lead:]))])
+    y = b.primitive("softmax", x, name="softmax")
+    y = b.primitive("reshape", y, name="apart", shape=[-1, *apart]) if len(axes) > 1 else y
+    return b.primitive("transpose", y, axes=[order.index(one) for one in range(rank)]) if is_moved else y
 
 
 @operation("Relu", "Relu6", "Sigmoid", "Silu", "Tanh", "HardSigmoid", "HardSilu", "HardTanh", "TanhShrink")

@@ -5,8 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lowbit.graph.flatten import Node
 from lowbit.graph.lowering.activations import constant
 from lowbit.graph.steps import Builder, NoIntegerForm, Operand
+
+
+def pair(b: Builder, node: Node) -> tuple[Operand, Operand]:
+    """The first two arguments of a bare operation."""
+    first, second = (b.operand(value) for value in [*node.args, *node.kwargs.values()][:2])
+    return first, second
 
 
 def axes_of(b: Builder, x: Operand, axis: int | Sequence[int] | None) -> list[int]:

@@ -9,6 +9,7 @@ from lowbit.graph.flatten import Node
 from lowbit.graph.lowering.activations import constant
 from lowbit.graph.lowering.arithmetic import minimum, normalized_length, total
 from lowbit.graph.lowering.moving import reshape
+from lowbit.graph.lowering.products import contract
 from lowbit.graph.lowering.registry import layer
 from lowbit.graph.steps import Builder, NoIntegerForm
 
@@ -95,7 +96,8 @@ def _dot(b: Builder, node: Node) -> int:
         x, y = normalized_length(b, x, [left], "left"), normalized_length(b, y, [right], "right")
     if ranks == (2, 2):
         return total(b, b.primitive("multiply", x, y, name="product"), 1, True)
-    if ranks == (3, 3):
-        x = b.primitive("transpose", x, name="left_transposed", axes=[0, 2, 1]) if left == 1 else x
-        return b.primitive("matmul", x, y, transpose_y=right == 2)
-    raise NoIntegerForm(f"a dot product of ranks {ranks[0]} and {ranks[1]}")
+    rows = ["b", *(f"x{axis}" for axis in range(1, ranks[0]))]
+    columns = ["b", *(f"y{axis}" for axis in range(1, ranks[1]))]
+    rows[left] = columns[right] = "summed"
+    made = ["b", *(one for one in (*rows[1:], *columns[1:]) if one != "summed")]
+    return contract(b, x, y, rows, columns, made)

@@ -110,11 +110,12 @@ def _scaled(b: Builder, factor: Any, offset: Any) -> int:
 
 
 def _constants(b: Builder, x: int, values: Any) -> Operand:
-    """One value, or one for each channel."""
+    """Constants that lie along the axes behind the batch axis."""
     array = np.asarray(values, dtype="float32")
     if array.size == 1:
         return Parameter(source=array.reshape(1))
-    channels = b.shape(x)[-1]
-    if array.size != channels:
-        raise NoIntegerForm(f"constants of shape {array.shape} for {channels} channels")
-    return Parameter(source=array.reshape(-1))
+    while array.ndim > 1 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim >= len(b.shape(x)):
+        raise NoIntegerForm(f"constants of shape {array.shape} along the batch axis")
+    return Parameter(source=array)

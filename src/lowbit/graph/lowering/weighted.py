@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers with kernels: convolutions and products with a matrix, each as one of four operations of the runtime."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -153,36 +154,41 @@ def _dense(b: Builder, node: Node) -> int:
 
 @layer(layers.EinsumDense)
 def _einsum_dense(b: Builder, node: Node) -> int:
-    """A matrix product where the contracted axes are the input's last, and the kernel's others the output's last."""
-    dense, x = node.operation, b.only_input()
-    kept, contracted, made = _einsum_axes(dense.equation, len(b.shape(x)))
-    order = [dense.equation.replace("...", "").split("->")[0].split(",")[1].index(letter) for letter in contracted]
-    order += [axis for axis in range(len(dense.kernel.shape)) if axis not in order]
-    sizes = [int(dense.kernel.shape[axis]) for axis in order]
+    dense = node.operation
+    settings = {
+        "kernel_regularizer": dense.kernel_regularizer,
+        "bias_regularizer": dense.bias_regularizer,
+        "trainable": dense.trainable,
+    }
+    kernel, bias = Parameter(source=dense.kernel), None if dense.bias is None else Parameter(source=dense.bias)
+    return finish(b, einsum_product(b, b.only_input(), dense.equation, kernel, bias, settings), node)
+
+
+def einsum_product(
+    b: Builder, x: int, equation: str, kernel: Parameter, bias: Parameter | None, settings: Mapping[str, Any]
+) -> int:
+    """A product with a matrix: the contracted axes are the input's last, the kernel's others the output's last.
+
+    A bias that has no value for each unit is an ADD of its own.
+    """
+    kept, contracted, made = _einsum_axes(equation, len(b.shape(x)))
+    letters, kernel_sizes = equation.replace("...", "").split("->")[0].split(",")[1], b.shape(kernel)
+    order = [letters.index(letter) for letter in contracted]
+    order += [axis for axis in range(len(letters)) if axis not in order]
+    sizes = static([kernel_sizes[axis] for axis in order])
     features, outputs = int(np.prod(sizes[: len(contracted)])), sizes[len(contracted) :]
     units = int(np.prod(outputs))
     lead = static(b.shape(x)[1 : len(kept)])
     if len(contracted) > 1:
         x = reshape(b, x, [*lead, features], "flat")
-    kernel = Parameter(source=dense.kernel, axes=tuple(order), shape=(features, units))
-    bias = [] if dense.bias is None else [_flat_bias(dense.bias, units)]
-    config = {
-        "units": units,
-        "use_bias": bool(bias),
-        "kernel_regularizer": dense.kernel_regularizer,
-        "bias_regularizer": dense.bias_regularizer,
-        "name": node.name,
-        "trainable": dense.trainable,
-    }
-    y = b.weighted("dense", x, lambda: layers.Dense(**config), [kernel, *bias], (None, *lead, units))
+    weights = [Parameter(source=kernel.source, axes=tuple(order), shape=(features, units))]
+    is_by_unit = bias is not None and int(np.prod(static(b.shape(bias)))) == units
+    if bias is not None and is_by_unit:
+        weights.append(Parameter(source=bias.source, shape=(units,)))
+    config = {"units": units, "use_bias": is_by_unit, "name": b.node.name, **settings}
+    y = b.weighted("dense", x, lambda: layers.Dense(**config), weights, (None, *lead, units))
     y = reshape(b, y, [*lead, *outputs], "heads") if len(made) > len(kept) + 1 else y
-    return finish(b, y, node)
-
-
-def _flat_bias(bias: Any, units: int) -> Parameter:
-    if int(np.prod(bias.shape)) != units:
-        raise NoIntegerForm(f"an EinsumDense bias of shape {tuple(bias.shape)} for {units} outputs")
-    return Parameter(source=bias, shape=(units,))
+    return y if bias is None or is_by_unit else b.primitive("add", y, bias, name="bias")
 
 
 def _einsum_axes(equation: str, rank: int) -> tuple[str, str, str]:

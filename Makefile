@@ -5,13 +5,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check clean
+.PHONY: demo test test-slow check clean
 
 demo: $(READY)  ## the main job on real data: the guide's table, complete, in about three minutes
 	$(BIN)/lowbit compare
 
-test: $(READY)  ## all tests
+test: $(READY)  ## all tests but the slow ones
 	$(BIN)/python -m pytest
+
+test-slow: $(READY)  ## the tests that take minutes: whole architectures, each in a process of its own
+	$(BIN)/python -m pytest -m slow
 
 check: $(READY)  ## lint, format of imports, types, and the rooms of the architecture
 	$(BIN)/ruff check .

@@ -188,12 +188,7 @@ def free_sizes():
     return keras.Model(inputs, layers.Dense(2)(x))
 
 
-FREE_SIZES = pytest.mark.xfail(
-    strict=True, reason="a functional model called with input_shape begins with ConvertToTensor, which nothing lowers"
-)
-
-
-@pytest.mark.parametrize("spec", [None, pytest.param("w8a8", marks=FREE_SIZES)])
+@pytest.mark.parametrize("spec", [None, "w8a8"])
 def test_input_shape_of_a_whole_export(spec, tmp_path):
     batches = None if spec is None else [values(12, 10, 3)]
     settings = {"spec": spec, "calibration": batches}

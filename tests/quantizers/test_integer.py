@@ -33,16 +33,6 @@ def test_add(first, second, scales, output_scale, zero_point, expected):
     assert numbers(codes) == [expected]
 
 
-def test_a_fused_multiply_add_rounds_once_and_with_the_zero_point():
-    multiplier = np.float32(0.023529412) / (np.float32(0.021969218) * np.float32(16))
-    total, zero_point = np.array([2084.0], dtype="float32"), np.float32(-128)
-    assert numbers(integer.requantize(total, multiplier, zero_point)) == [12]  # 139.4999988 is 139.5 in float32
-    assert numbers(integer.requantize_fused(total, multiplier, zero_point)) == [11]
-    total, multiplier = np.array([8.0], dtype="float32"), np.float32(0.06250025)
-    assert numbers(integer.requantize_fused(total, multiplier, zero_point)) == [-128]  # -127.499998 is -127.5
-    assert numbers(integer.requantize_fused(total, multiplier, np.float32(0))) == [1]
-
-
 def test_fixed_point_requantization_rounds_twice():
     # x 0.25 is x 2^30 >> 31, then >> 1: 5 -> round(2.5) = 3 -> round(1.5) = 2, although 5 / 4 = 1.25
     one = ops.ones((1,))

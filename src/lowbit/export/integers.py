@@ -60,6 +60,8 @@ def quantize(template: Template, simulation: Simulation, io: str) -> bytes:
     worker = quantizer.Quantizer(_filled(template, constants))
     _configure(worker, template, simulation, io)
     ranges = _activation_ranges(grids) | _constant_ranges(template, constants, simulation.spec.activations)
+    if not ranges:
+        return _filled(template, constants)  # every layer stays float
     try:
         result = worker.quantize(ranges, enable_progress_report=False, enable_progress_bar=False)
     except ValueError as error:
@@ -160,7 +162,7 @@ def _constant_ranges(template: Template, constants: dict[str, Constant], activat
             lowest, highest = code_range(activation_bits, narrow=activation_bits == 16)
         else:
             lowest, highest = code_range(constant.bits, narrow=True)
-        shape = _channel_shape(shapes[name], template.slots[name][1], scale.size)
+        shape = _channel_shape(shapes[name], template.slots[name][1] // constant.together, scale.size)
         low, high = (scale * (code - constant.zero_point) for code in (lowest, highest))
         ranges[name] = {"min": low.reshape(shape), "max": high.reshape(shape)}
     return ranges
@@ -172,7 +174,7 @@ def _shapes(template: Template) -> dict[str, tuple[int, ...]]:
 
 
 def _channel_shape(shape: tuple[int, ...], order: np.ndarray, channels: int) -> tuple[int, ...]:
-    """Ones but for the file's channel axis, found by where the channels (last in Keras) went."""
+    """Ones but for the file's channel axis, found by where the channels (last in `order`) went."""
     channel = (order % channels).reshape(shape)
     for axis, size in enumerate(shape):
         if size == channels and np.all(np.moveaxis(channel, axis, -1) == np.arange(channels)):

@@ -237,6 +237,8 @@ def _restore_signature(graph: Any, signature: Any, simulation: Simulation, index
 
 def _find_labels(model: Any, labels: Mapping[str, int]) -> dict[str, tuple[int, np.ndarray]]:
     """Which tensor holds each constant, and in which order, read off the labels."""
+    if not labels:
+        return {}
     starts = {first: name for name, first in labels.items()}
     ordered = np.array(sorted(starts), dtype="int64")
     slots: dict[str, tuple[int, np.ndarray]] = {}

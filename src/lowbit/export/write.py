@@ -88,7 +88,7 @@ def export(
         result = None if batches is None else measure_parity(model, temporary, batches)
         if result is not None:
             _check_agreement(result, least_agreement)
-    return _result(path, content, started, len(integers.tensor_quantizers(model)), result)
+    return _result(path, content, started, len(integers.tensor_quantizers(model)) - len(model.edges()), result)
 
 
 def export_variant(model: keras.Model, path: str | Path, kind: str, *, input_shape: Any = None) -> ExportResult:

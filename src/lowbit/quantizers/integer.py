@@ -29,18 +29,6 @@ def requantize(accumulator: Tensor, multiplier: Tensor, zero_point: Tensor) -> T
     return ops.round(accumulator * multiplier) + zero_point
 
 
-def requantize_fused(accumulator: Tensor, multiplier: Tensor, zero_point: Tensor) -> Tensor:
-    """As XNNPACK's MEAN: a fused multiply-add takes in the zero point, is rounded to float32, then to an integer.
-
-    It matters next to a half: 2084 x 0.06693858 - 128 = 11.4999988 gives 11, where the product alone would round to
-    139.5; 8 x 0.06250025 - 128 = -127.499998 gives -128, as float32 rounds it to -127.5. Computed in float64 (on JAX
-    only with `jax_enable_x64`).
-    """
-    factors = (ops.cast(value, "float64") for value in (accumulator, multiplier, zero_point))
-    total, scale, offset = factors
-    return ops.round(ops.cast(total * scale + offset, "float32"))
-
-
 def requantize_fixed_point(accumulator: Tensor, scales: Sequence[Tensor], zero_point: Tensor) -> Tensor:
     """As LiteRT's built-in kernels do, which run 4-bit convolutions: rounded twice.
 

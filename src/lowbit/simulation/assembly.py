@@ -233,8 +233,18 @@ def _held(step: Step, input_shape: Any) -> keras.layers.Layer:
 
 def copied(operation: Any) -> Any:
     """A new layer or operation with the same configuration, name and weights."""
-    copy = type(operation).from_config(operation.get_config())
+    try:
+        copy = type(operation).from_config(operation.get_config())
+    except (TypeError, ValueError) as error:
+        raise UnsupportedError(
+            received=f"{operation.name!r} ({type(operation).__name__}), which stays float and cannot be made again: "
+            f"{str(error).splitlines()[0][:150]}",
+            expected="layers that come back from their get_config",
+            mend="register its class and functions with keras.saving.register_keras_serializable",
+        ) from error
     if getattr(operation, "weights", None):
         copy.build_from_config(operation.get_build_config())
         copy.set_weights(operation.get_weights())
+    if hasattr(copy, "finalize_state"):
+        copy.finalize_state()  # a Normalization works out its constants from its weights
     return copy

@@ -29,7 +29,8 @@ class Constant:
 
     `values` are float32; for an integer file they are `codes x scale` and `scale` has one entry
     for each channel of the last axis. A bias has `codes` only: its scale follows from the op. An operand of an op
-    without kernel (`is_operand`) is quantized as activations are, over all their codes.
+    without kernel (`is_operand`) is quantized as activations are, over all their codes. `together` elements of one
+    channel lie side by side (1 where channels are the last axis).
     """
 
     values: np.ndarray
@@ -38,6 +39,7 @@ class Constant:
     bits: int | None = None
     zero_point: int = 0
     is_operand: bool = False
+    together: int = 1
 
 
 class _Link:

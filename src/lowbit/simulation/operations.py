@@ -87,6 +87,9 @@ class QuantizedOperation(SimulatedLayer):
 
     def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
         on_grid = [_fake_quantized(value) if training else constant_grid(value)[2] for value in self.parameters]
+        if self.kind == "rsqrt" and self.sources() and self.sources()[0] is not None:
+            step = ops.stop_gradient(self.source().parameters()[0])
+            inputs = [ops.maximum(inputs[0], step)]  # the op answers code 0 with its largest code, not infinity
         return self._apply(self._arranged(inputs, on_grid))
 
     def integer_codes(self, centred: list[Tensor]) -> Tensor:

@@ -104,6 +104,8 @@ class KeptFloat(WrappingLayer):
         def fill(value: Any) -> Any:
             if isinstance(value, dict) and set(value) == {"slot"}:
                 return inputs[value["slot"]]
+            if isinstance(value, dict) and set(value) == {"array", "dtype"}:
+                return np.asarray(value["array"], dtype=value["dtype"])
             if isinstance(value, dict):
                 return {key: fill(one) for key, one in value.items()}
             return [fill(one) for one in value] if isinstance(value, (list, tuple)) else value
@@ -148,7 +150,7 @@ class KeptFloat(WrappingLayer):
 
 
 def _slots_written(arguments: Any) -> Any:
-    """Lists and dicts that JSON can hold: a slot becomes `{"slot": position}`, an array nested lists."""
+    """Lists and dicts that JSON can hold: a slot becomes `{"slot": position}`, an array nested lists and its type."""
 
     def written(value: Any) -> Any:
         if isinstance(value, Slot):
@@ -159,6 +161,7 @@ def _slots_written(arguments: Any) -> Any:
             return [written(one) for one in value]
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        return np.asarray(ops.convert_to_numpy(value)).tolist()
+        array = np.asarray(ops.convert_to_numpy(value))
+        return {"array": array.tolist(), "dtype": str(array.dtype)}
 
     return written(arguments)

@@ -55,6 +55,10 @@ class WeightedLayer(WrappingLayer):
         """The op without bias; `kernel` as the wrapped layer stores it."""
         raise NotImplementedError
 
+    def together(self) -> int:
+        """Kernel elements of one output channel that are stored side by side."""
+        return 1
+
     def terms(self) -> int:
         """Products summed for one output value."""
         return int(np.prod(self.kernel().shape[:-1]))
@@ -141,6 +145,7 @@ class WeightedLayer(WrappingLayer):
                 codes=stored_codes,
                 scale=scale if self.per_channel else scale[:1],
                 bits=self.weight_bits,
+                together=self.together(),
             ),
             "bias": Constant(values=bias.astype("float32"), codes=bias_codes.astype("int64")),
         }
@@ -237,6 +242,9 @@ class QuantizedConv2DTranspose(WeightedLayer):
     def terms(self) -> int:
         height, width, _, channels = self.layer.kernel.shape
         return int(height * width * channels)
+
+    def together(self) -> int:
+        return int(self.layer.kernel.shape[-1])
 
     def by_channel(self, kernel: Tensor) -> Tensor:
         return ops.transpose(kernel, (0, 1, 3, 2))

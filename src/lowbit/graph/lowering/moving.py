@@ -41,6 +41,12 @@ def _passed(b: Builder, node: Node) -> int:
     return b.append("identity", (x,), b.shape(x))
 
 
+@operation("ConvertToTensor")
+def _converted(b: Builder, node: Node) -> int:
+    """What Keras puts behind the inputs of a functional model that is called."""
+    return b.only_input()
+
+
 def channels_last(node: Node) -> None:
     if getattr(node.operation, "data_format", None) == "channels_first":
         raise NoIntegerForm("channels first")

@@ -16,7 +16,9 @@ def strip(simulation: Simulation, *, into: keras.Model | None = None) -> keras.M
 
     Args:
         into: a model of the same architecture that takes the weights and is returned; needed where the original does
-            not say how to make it again (a subclassed model without `get_config`, a Lambda layer).
+            not say how to make it again (a subclassed model without `get_config`, a Lambda layer). Weights that are
+            constants in the simulation (a table a custom layer reads at fixed places) keep the values they have in
+            it, so give it the float model's weights.
 
     Raises:
         UnsupportedError: the original cannot be made again and `into` is not given, or some of its weights are in the

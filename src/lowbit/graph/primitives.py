@@ -94,3 +94,16 @@ SAME_AS_INPUT: Mapping[str, Primitive] = {
     "resize": _resize,
 }
 PRIMITIVES: Mapping[str, Primitive] = {**OWN_RANGE, **FIXED_RANGE, **SAME_AS_OUTPUT, **SAME_AS_INPUT}
+
+
+def moves_nothing(
+    kind: str, shape: Sequence[int | None], made: Sequence[int | None], settings: Mapping[str, Any]
+) -> bool:
+    """Whether a `SAME_AS_INPUT` primitive gives its input back; the converter leaves such an op out."""
+    if tuple(shape) != tuple(made):
+        return False
+    if kind == "transpose":
+        return list(settings["axes"]) == list(range(len(shape)))
+    if kind in ("max_pool", "average_pool"):
+        return set(settings["size"]) == {1}
+    return True

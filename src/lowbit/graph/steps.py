@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops, tree
 
 from lowbit.graph.flatten import FlatGraph, Node, Shape, Slot
-from lowbit.graph.primitives import PRIMITIVES
+from lowbit.graph.primitives import PRIMITIVES, SAME_AS_INPUT, moves_nothing
 
 
 class NoIntegerForm(Exception):
@@ -124,6 +124,8 @@ class Builder:
         """Append a primitive; `name` tells it from the other steps of its node."""
         self._require_own_batch_axis(inputs)
         made = PRIMITIVES[kind](*(self._symbol(operand) for operand in inputs), **settings)
+        if kind in SAME_AS_INPUT and moves_nothing(kind, self.shape(inputs[0]), tuple(made.shape), settings):
+            return self.append("identity", inputs, tuple(made.shape), name=name)
         return self.append(kind, inputs, tuple(made.shape), name=name, settings=settings)
 
     def _require_own_batch_axis(self, inputs: Sequence[Operand]) -> None:

@@ -164,7 +164,7 @@ class _Assembly:
             arguments = step.settings["arguments"]
             return KeptFloat(layer=layer, reason=step.reason, arguments=arguments, origins=origins, **common)
         if step.kind == "identity":
-            layer = step.node.operation if step.node is not None else None
+            layer = step.node.operation if step.node is not None and step.settings.get("in_training") else None
             is_layer = isinstance(layer, keras.layers.Layer)
             return Identity(layer=copied(layer) if is_layer else keras.layers.Identity(), **common)
         if step.kind in SAME_AS_INPUT:

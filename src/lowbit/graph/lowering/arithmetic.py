@@ -35,7 +35,9 @@ def size_of(b: Builder, x: Operand, axes: Sequence[int]) -> int:
 
 def mean(b: Builder, x: int, axis: int | Sequence[int] | None, keepdims: bool, name: str = "") -> int:
     axes = axes_of(b, x, axis)
-    size_of(b, x, axes)
+    if size_of(b, x, axes) == 1:  # the converter leaves such a MEAN out
+        kept = [size for axis, size in enumerate(b.shape(x)) if axis and (keepdims or axis not in axes)]
+        return b.primitive("reshape", x, name=name, shape=[-1, *kept])
     return b.primitive("mean", x, name=name, axes=axes, keepdims=bool(keepdims))
 
 

@@ -38,7 +38,7 @@ def _passed(b: Builder, node: Node) -> int:
     x = b.only_input()
     if isinstance(node.operation, layers.RandomCrop) and b.shape(x) != b.made_shapes()[0]:
         raise NoIntegerForm("a random crop to another size")
-    return b.append("identity", (x,), b.shape(x))
+    return b.append("identity", (x,), b.shape(x), settings={"in_training": True})
 
 
 @operation("ConvertToTensor")

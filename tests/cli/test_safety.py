@@ -169,7 +169,7 @@ def test_layers_kept_float_are_named(lowbit, tmp_path) -> None:
     from lowbit.zoo import save_model
 
     inputs = keras.Input((8, 8, 1))
-    normalized = keras.layers.LayerNormalization(name="between")(keras.layers.Dense(4)(keras.layers.Flatten()(inputs)))
+    normalized = keras.layers.ELU(name="between")(keras.layers.Dense(4)(keras.layers.Flatten()(inputs)))
     model = keras.Model(inputs, keras.layers.Dense(10)(normalized))
     batch = np.random.default_rng(0).random((32, 8, 8, 1), np.float32)
     save_model(quantize_model(model, "w8a8", calibration=[batch]), tmp_path / "kept.keras")

@@ -100,18 +100,25 @@ class KeptFloat(WrappingLayer):
         # Traces the layer's call where the layer, a user's own say, does not compute its output shape.
         return self.layer.compute_output_spec(*args, **kwargs).shape
 
-    def _filled(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+    def _filled(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         def fill(value: Any) -> Any:
-            if isinstance(value, dict) and set(value) == {"slot"}:
-                return inputs[value["slot"]]
-            if isinstance(value, dict) and set(value) == {"array", "dtype"}:
-                return np.asarray(value["array"], dtype=value["dtype"])
-            if isinstance(value, dict):
-                return {key: fill(one) for key, one in value.items()}
-            return [fill(one) for one in value] if isinstance(value, (list, tuple)) else value
+            if isinstance(value, list):
+                return [fill(one) for one in value]
+            if not isinstance(value, dict):
+                return value
+            match value:
+                case {"slot": position}:
+                    return inputs[position]
+                case {"array": values, "dtype": dtype}:
+                    return np.asarray(values, dtype=dtype)
+                case {"slice": bounds}:
+                    return slice(*bounds)
+                case {"tuple": values}:
+                    return tuple(fill(one) for one in values)
+            return {key: fill(one) for key, one in value.items()}
 
-        args, kwargs = self.arguments
-        return fill(args), fill(kwargs)
+        args, kwargs = fill(self.arguments)
+        return args, kwargs
 
     def tensor_quantizer(self) -> TensorQuantizer | None:
         return None
@@ -150,15 +157,19 @@ class KeptFloat(WrappingLayer):
 
 
 def _slots_written(arguments: Any) -> Any:
-    """Lists and dicts that JSON can hold: a slot becomes `{"slot": position}`, an array nested lists and its type."""
+    """Lists and dicts that JSON can hold: a slot becomes `{"slot": position}`; tuples, slices and arrays likewise."""
 
     def written(value: Any) -> Any:
         if isinstance(value, Slot):
             return {"slot": value.tensor}
         if isinstance(value, Mapping):
             return {key: written(one) for key, one in value.items()}
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, tuple):
+            return {"tuple": [written(one) for one in value]}
+        if isinstance(value, list):
             return [written(one) for one in value]
+        if isinstance(value, slice):
+            return {"slice": [value.start, value.stop, value.step]}
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         array = np.asarray(ops.convert_to_numpy(value))

@@ -31,8 +31,10 @@ def test_the_front_door_has_it() -> None:
         ({"layer_type": "Conv2D"}, "Conv1 block_3_conv"),
         ({"layer_type": ("DepthwiseConv2D", "Dense")}, "block_3_dw"),
         ({"match": "block_*", "layer_type": "Conv2D"}, "block_3_conv"),
-        ({"match": lambda layer: layer.weight_count > 1000}, "block_3_conv"),
-        ({"match": lambda layer: layer.weight_count < 1000, "layer_type": "Conv2D"}, "Conv1"),
+        pytest.param({"match": lambda layer: layer.weight_count > 1000}, "block_3_conv", id="function"),
+        pytest.param(
+            {"match": lambda layer: layer.weight_count < 1000, "layer_type": "Conv2D"}, "Conv1", id="function and type"
+        ),
     ],
     ids=str,
 )

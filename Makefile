@@ -10,8 +10,8 @@ READY := $(VENV)/.ready
 demo: $(READY)  ## the main job on real data: the guide's table, complete, in about three minutes
 	$(BIN)/lowbit compare
 
-test: $(READY)  ## all tests but the slow ones
-	$(BIN)/python -m pytest
+test: $(READY)  ## all tests but the slow ones, files shared out among processes (a process takes about 2 GiB)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)  ## the tests that take minutes: whole architectures, each in a process of its own
 	$(BIN)/python -m pytest -m slow

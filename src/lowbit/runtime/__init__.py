@@ -5,13 +5,14 @@ A file from elsewhere goes through `check_file` first: a damaged one can end the
 """
 
 from lowbit.runtime.clean import Measured, benchmark, check_file, measure
-from lowbit.runtime.inspection import FileSummary, OpCount, inspect
+from lowbit.runtime.inspection import Delegated, FileSummary, OpCount, delegated_ops, inspect
 from lowbit.runtime.interpreter import Endpoint, Runner
 from lowbit.runtime.macs import workload
 from lowbit.runtime.predict import Prediction, cores, predict
 from lowbit.runtime.tensors import Op, Tensor, TensorReader, Tensors, tensors
 
 __all__ = [
+    "Delegated",
     "Endpoint",
     "FileSummary",
     "Measured",
@@ -25,6 +26,7 @@ __all__ = [
     "benchmark",
     "check_file",
     "cores",
+    "delegated_ops",
     "inspect",
     "measure",
     "predict",

@@ -75,7 +75,7 @@ def inspect(path: str | os.PathLike[str]) -> FileSummary:
         for name, count in Counter(name for name, _ in kinds).most_common()
     )
     weights, activations = _weights(graphs), _activations(graphs)
-    share, partitions, reason = _delegated(runner)
+    delegated = delegated_ops(runner)
     return FileSummary(
         ops=ops,
         n_ops=len(kinds),
@@ -92,9 +92,9 @@ def inspect(path: str | os.PathLike[str]) -> FileSummary:
         outputs=runner.outputs,
         size_bytes=len(content),
         compressed_bytes=zipped_size(path),
-        delegated_share=share,
-        delegated_reason=reason,
-        partitions=partitions,
+        delegated_share=None if delegated is None else len(delegated.positions) / len(ops_of(runner)),
+        delegated_reason="this LiteRT does not list delegated nodes in a known form" if delegated is None else None,
+        partitions=None if delegated is None else delegated.partitions,
     )
 
 
@@ -154,8 +154,16 @@ def _most(counts: Mapping[str, int]) -> str:
     return max(counts, key=lambda dtype: counts[dtype]) if counts else "none"
 
 
-def _delegated(runner: Runner) -> tuple[float | None, int | None, str | None]:
-    """Share of ops inside delegated partitions, number of partitions, and why not when unknown.
+@dataclass(frozen=True, kw_only=True)
+class Delegated:
+    """Positions of the ops that XNNPACK runs, in the order of the file, and in how many pieces it runs them."""
+
+    positions: frozenset[int]
+    partitions: int
+
+
+def delegated_ops(runner: Runner) -> Delegated | None:
+    """What the delegate took over; None where this LiteRT does not list its nodes in a known form.
 
     After allocation the interpreter lists the delegate's nodes behind the file's own. A partition holds what leads
     from its inputs to its outputs, so it is found by walking back from these to those.
@@ -164,11 +172,11 @@ def _delegated(runner: Runner) -> tuple[float | None, int | None, str | None]:
     nodes = runner.interpreter._get_ops_details()
     partitions = [node for node in nodes[runner.nodes :] if node["op_name"] == "DELEGATE"]
     if len(nodes) - runner.nodes != len(partitions) or not ops:
-        return None, None, "this LiteRT does not list delegated nodes in a known form"
+        return None
     inside: set[int] = set()
     for partition in partitions:
         inside |= _between(ops, {int(i) for i in partition["inputs"]}, {int(i) for i in partition["outputs"]})
-    return len(inside) / len(ops), len(partitions), None
+    return Delegated(positions=frozenset(inside), partitions=len(partitions))
 
 
 def _between(ops: tuple[Op, ...], inputs: set[int], outputs: set[int]) -> set[int]:

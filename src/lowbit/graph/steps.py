@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model written out in operations that the integer runtime has: the steps, and the builder that lowerings use."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +45,7 @@ class Step:
 
     `kind` is a primitive's name, or one of: conv2d, depthwise, transposed_conv, dense, batch_norm, embedding (these
     hold weights in `layer`, a Keras layer of our own whose variables take the values of `weights`), identity, float
-    (these wrap `operation`, the model's own). `owner` tells steps that share weights; `use` counts them from 0.
+    (these wrap `operation`, the model's own). `owner` tells steps that share weights.
     """
 
     kind: str
@@ -57,7 +57,6 @@ class Step:
     layer: Any = None
     weights: tuple[Parameter, ...] = ()
     owner: tuple[Any, ...] | None = None
-    use: int = 0
     activation: str = "linear"
     batch_norm: "Step | None" = None
     node: Node | None = None
@@ -77,15 +76,31 @@ class Builder:
         self.dtypes: dict[int, str] = {tensor: graph.dtypes[tensor] for tensor in graph.inputs}
         self.recorded = graph
         self.bound: dict[int, int] = {tensor: tensor for tensor in graph.inputs}
-        self._names = {node.name for node in graph.nodes}
-        self._free = set(self._names)
-        self._uses: Counter[tuple[Any, ...]] = Counter()
+        self._node_names = frozenset(node.name for node in graph.nodes)
+        self._taken: dict[str, None] = {}
+        self._owners: dict[tuple[Any, ...], None] = {}
         self._next = max(graph.shapes) + 1
         self._node: Node | None = None
 
     def begin(self, node: Node) -> None:
         """Steps appended from now on belong to `node`."""
         self._node = node
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Within it, NoIntegerForm leaves the builder as it was at the start; it is raised on."""
+        # Entries are only ever added, so the last ones are those of the attempt.
+        grown: tuple[dict[Any, Any], ...] = (self.shapes, self.dtypes, self.bound, self._taken, self._owners)
+        sizes, steps, following = [len(one) for one in grown], len(self.steps), self._next
+        try:
+            yield
+        except NoIntegerForm:
+            del self.steps[steps:]
+            self._next = following
+            for entries, size in zip(grown, sizes, strict=True):
+                while len(entries) > size:
+                    entries.popitem()
+            raise
 
     @property
     def node(self) -> Node:
@@ -188,18 +203,17 @@ class Builder:
         self._next += 1
         self.shapes[output], self.dtypes[output] = shape, dtype
         owner = self._owner(kind, inputs, rest)
-        use = self._uses[owner] if owner is not None else 0
+        is_used_again = owner in self._owners
         if owner is not None:
-            self._uses[owner] += 1
+            self._owners[owner] = None
         self.steps.append(
             Step(
                 kind=kind,
-                name=node.name if use else self._unique(f"{node.name}_{name}" if name else node.name),
+                name=node.name if is_used_again else self._unique(f"{node.name}_{name}" if name else node.name),
                 inputs=tuple(inputs),
                 output=output,
                 members=(node.path,),
                 owner=owner,
-                use=use,
                 node=node,
                 **rest,
             )
@@ -219,14 +233,11 @@ class Builder:
 
     def _unique(self, wanted: str) -> str:
         """Each node's own name is kept for one of its steps."""
-        if wanted in self._free:
-            self._free.discard(wanted)
-            return wanted
         name, number = wanted, 0
-        while name in self._names:
+        while name in self._taken or (number and name in self._node_names):
             number += 1
             name = f"{wanted}_{number}"
-        self._names.add(name)
+        self._taken[name] = None
         return name
 
     def _symbol(self, operand: Operand) -> Any:

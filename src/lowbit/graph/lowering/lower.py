@@ -84,11 +84,10 @@ def _written_out(builder: Builder, node: Node, reason: str | None) -> Any:
     if reason is None and lowering is None:
         reason = f"no integer form of {type(node.operation).__name__}"
     if reason is None and lowering is not None:
-        before = len(builder.steps)
         try:
-            return lowering(builder, node)
+            with builder.attempt():
+                return lowering(builder, node)
         except NoIntegerForm as error:
-            del builder.steps[before:]
             reason = str(error)
     return keep_whole(builder, node, reason or "")
 

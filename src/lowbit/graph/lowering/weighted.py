@@ -20,11 +20,10 @@ def finish(b: Builder, x: int, node: Node) -> int:
     word = activation_name(function)
     if word == "linear":
         return x
-    before = len(b.steps)
     try:
-        return activate(b, x, function, word)
+        with b.attempt():
+            return activate(b, x, function, word)
     except NoIntegerForm as error:
-        del b.steps[before:]
         return b.kept_float(layers.Activation(function), (x,), b.shape(x), str(error), name=word)
 
 

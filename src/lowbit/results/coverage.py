@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from lowbit.errors import InputError
-from lowbit.results.figures import one_of
+from lowbit.results.checks import named, one_of, reasoned
 
 FATES = ("quantized", "kept float", "failed")
 
@@ -88,12 +88,7 @@ class LayerCoverage:
 
     def __post_init__(self) -> None:
         one_of("fate", self.fate, FATES)
-        if self.fate != "quantized" and not self.reason:
-            raise InputError(
-                received=f"layer {self.name!r}, {self.fate} without a reason",
-                expected="the reason in words",
-                mend="pass reason=",
-            )
+        reasoned(f"layer {self.name!r}", self.fate, "quantized", self.reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,13 +129,7 @@ class Coverage:
 
     def layer(self, name: str) -> LayerCoverage:
         """The layer of that name; raises InputError naming the layers there are."""
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        names = ", ".join(layer.name for layer in self.layers)
-        raise InputError(
-            received=f"layer {name!r}", expected=f"a layer of the model: {names}", mend="choose one of these"
-        )
+        return named(name, {layer.name: layer for layer in self.layers}, kind="layer", of="a layer of the model")
 
     def _count(self, fate: str) -> int:
         return sum(layer.fate == fate for layer in self.layers)

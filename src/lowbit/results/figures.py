@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 
 from lowbit.errors import InputError
+from lowbit.results.checks import one_of
 
 DIRECTIONS = ("higher", "lower")  # which values of a metric are better
 LEAST_SHORTENED = 10_000
@@ -78,10 +79,3 @@ def percent(share: float | None) -> str:
     if share in (0, 1):
         return f"{100 * share:.0f} %"
     return f"{min(max(100 * share, 0.1), 99.9):.1f} %"
-
-
-def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(
-            received=f"{name}={value!r}", expected=f"one of {', '.join(known)}", mend=f"choose one as {name}"
-        )

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Self
 from lowbit import records
 from lowbit.errors import FileFormatError, InputError
 from lowbit.files import write_text
-from lowbit.results.figures import LatencyResult, Metric, one_of
+from lowbit.results.checks import named, one_of, reasoned
+from lowbit.results.figures import LatencyResult, Metric
 from lowbit.results.parity import ParityResult
 
 SCHEMA = 1
@@ -69,12 +70,7 @@ class Row:
     def __post_init__(self) -> None:
         one_of("kind", self.kind, KINDS)
         one_of("status", self.status, STATUSES)
-        if self.status != "ok" and not self.reason:
-            raise InputError(
-                received=f"row {self.recipe!r}, {self.status} without a reason",
-                expected="the reason in words",
-                mend="pass reason=",
-            )
+        reasoned(f"row {self.recipe!r}", self.status, "ok", self.reason)
         unexplained = [name for name in MEASURED if not self.why_missing(name) and self._is_missing(name)]
         if unexplained:
             raise InputError(
@@ -130,13 +126,7 @@ class Results:
 
     def row(self, recipe: str) -> Row:
         """The row of a recipe; raises InputError naming the recipes there are."""
-        for row in self.rows:
-            if row.recipe == recipe:
-                return row
-        names = ", ".join(row.recipe for row in self.rows)
-        raise InputError(
-            received=f"recipe {recipe!r}", expected=f"a row of this run: {names}", mend="choose one of these"
-        )
+        return named(recipe, {row.recipe: row for row in self.rows}, kind="recipe", of="a row of this run")
 
     def to_json(self) -> str:
         """Schema 1, indented, keys in the order of the fields; the same results give the same bytes."""

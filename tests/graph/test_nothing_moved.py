@@ -4,7 +4,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from lowbit.export import export
 from lowbit.graph.primitives import moves_nothing
@@ -13,6 +13,7 @@ from lowbit.simulation import quantize_model
 BODIES = {
     "mean of one place": lambda x: layers.GlobalAveragePooling2D(keepdims=True)(x),
     "mean of one place, flat": lambda x: layers.Reshape((1, 1, 4))(layers.GlobalAveragePooling2D()(x)),
+    "sum of one place": lambda x: ops.sum(x, axis=(1, 2), keepdims=True),
     "maximum of one place": lambda x: layers.GlobalMaxPooling2D(keepdims=True)(x),
     "reshape to its own shape": lambda x: layers.Reshape((1, 1, 4))(x),
     "no padding": lambda x: layers.ZeroPadding2D(0)(x),

@@ -68,6 +68,7 @@ OWN_RANGE: Mapping[str, Primitive] = {
     "multiply": lambda x, y: x * y,
     "matmul": _matmul,
     "mean": lambda x, axes, keepdims: ops.mean(x, axis=tuple(axes), keepdims=keepdims),
+    "sum": lambda x, axes, keepdims: ops.sum(x, axis=tuple(axes), keepdims=keepdims),
     "sqrt": ops.sqrt,
     "rsqrt": ops.rsqrt,
     "relu": _relu,

@@ -43,15 +43,15 @@ def _matmul(layer: Any, operands: Sequence[Operand], scale: Tensor, zero_point: 
     return reductions.batch_matmul(x.centred, second, [x.scale, y.scale], (scale, zero_point))
 
 
-def _mean(layer: Any, operands: Sequence[Operand], scale: Tensor, zero_point: Tensor) -> Tensor:
-    source = layer.source().parameters()
-    return reductions.mean(
-        operands[0].centred,
-        source,
-        (scale, zero_point),
-        axis=layer.settings["axes"],
-        keepdims=layer.settings["keepdims"],
-    )
+def _over_axes(rule: Callable[..., Tensor]) -> Rule:
+    """A rule that reduces axes of one tensor."""
+
+    def apply(layer: Any, operands: Sequence[Operand], scale: Tensor, zero_point: Tensor) -> Tensor:
+        source, axes = layer.source().parameters(), layer.settings["axes"]
+        keepdims = layer.settings["keepdims"]
+        return rule(operands[0].centred, source, (scale, zero_point), axis=axes, keepdims=keepdims)
+
+    return apply
 
 
 def _softmax(layer: Any, operands: Sequence[Operand], scale: Tensor, zero_point: Tensor) -> Tensor:
@@ -78,7 +78,8 @@ RULES: Mapping[str, Rule] = {
     "subtract": _pairwise(elementwise.subtract),
     "multiply": _pairwise(elementwise.multiply),
     "matmul": _matmul,
-    "mean": _mean,
+    "mean": _over_axes(reductions.mean),
+    "sum": _over_axes(reductions.total),
     "softmax": _softmax,
     "gelu": _gelu,
     "relu": _by(elementwise.relu),

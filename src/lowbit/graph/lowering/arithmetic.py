@@ -34,17 +34,20 @@ def size_of(b: Builder, x: Operand, axes: Sequence[int]) -> int:
 
 
 def mean(b: Builder, x: int, axis: int | Sequence[int] | None, keepdims: bool, name: str = "") -> int:
-    axes = axes_of(b, x, axis)
-    if size_of(b, x, axes) == 1:  # the converter leaves such a MEAN out
-        kept = [size for axis, size in enumerate(b.shape(x)) if axis and (keepdims or axis not in axes)]
-        return b.primitive("reshape", x, name=name, shape=[-1, *kept])
-    return b.primitive("mean", x, name=name, axes=axes, keepdims=bool(keepdims))
+    return _reduced(b, "mean", x, axis, keepdims, name)
 
 
 def total(b: Builder, x: int, axis: int | Sequence[int] | None, keepdims: bool, name: str = "") -> int:
-    """A sum as MEAN times the number of elements, as LiteRT's integer SUM is off (docs of the runtime rules)."""
-    average = mean(b, x, axis, keepdims, name=f"{name}_mean" if name else "mean")
-    return b.primitive("multiply", average, constant(size_of(b, x, axes_of(b, x, axis))), name=name)
+    """A sum; XNNPACK and the built-in kernel round it once. The reference kernel, for debugging, is wrong."""
+    return _reduced(b, "sum", x, axis, keepdims, name)
+
+
+def _reduced(b: Builder, kind: str, x: int, axis: int | Sequence[int] | None, keepdims: bool, name: str) -> int:
+    axes = axes_of(b, x, axis)
+    if size_of(b, x, axes) == 1:  # the converter leaves such an op out
+        kept = [size for axis, size in enumerate(b.shape(x)) if axis and (keepdims or axis not in axes)]
+        return b.primitive("reshape", x, name=name, shape=[-1, *kept])
+    return b.primitive(kind, x, name=name, axes=axes, keepdims=bool(keepdims))
 
 
 def minimum(b: Builder, x: Operand, y: Operand, name: str = "") -> int:
@@ -80,7 +83,7 @@ def normalized(
 def normalized_length(b: Builder, x: int, axes: Sequence[int], name: str, epsilon: float = 1e-12) -> int:
     """x / sqrt(sum of squares), where the sum is the mean times its number of elements (unit normalization).
 
-    The number's root is joined with the factor 1 / sqrt(mean of squares), so no integer SUM or DIV is needed.
+    The number's root is joined with the factor 1 / sqrt(mean of squares), so no integer DIV is needed.
     """
     square = b.primitive("multiply", x, x, name=f"{name}_square")
     average = mean(b, square, axes, True, name=f"{name}_mean")

@@ -86,7 +86,7 @@ def concatenate(b: Builder, tensors: list[int], axis: int) -> int:
 
 @layer(layers.Dot)
 def _dot(b: Builder, node: Node) -> int:
-    """Of (batch, length) tensors: MUL and MEAN. Of higher ranks: BATCH_MATMUL where its axes are the inner ones."""
+    """Of (batch, length) tensors: MUL and SUM. Of higher ranks: BATCH_MATMUL where its axes are the inner ones."""
     x, y = b.tensors()
     axes = node.operation.axes
     left, right = (axes, axes) if isinstance(axes, int) else axes

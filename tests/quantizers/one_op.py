@@ -182,36 +182,6 @@ class QuantizedFile:
         return QuantizedFile(self.content, builtin_only=True)
 
 
-def quantize_file(source: Grid, result: Grid | None, size: int) -> QuantizedFile:
-    """QUANTIZE from one grid to another (8 or 16 bits), or DEQUANTIZE where `result` is None; shape (1, size)."""
-    codes = schema.BuiltinOperator
-    op = schema.OperatorCodeT(
-        builtinCode=codes.QUANTIZE if result else codes.DEQUANTIZE,
-        deprecatedBuiltinCode=codes.QUANTIZE if result else codes.DEQUANTIZE,
-        version=1 if result else 2,
-    )
-    first, second = (np.array([n], dtype="int32") for n in range(2))
-    graph = schema.SubGraphT(
-        tensors=[_tensor("input_0", source, size), _tensor("output", result, size)],
-        inputs=first,
-        outputs=second,
-        operators=[schema.OperatorT(opcodeIndex=0, inputs=first, outputs=second)],
-    )
-    model = schema.ModelT(version=3, operatorCodes=[op], subgraphs=[graph], buffers=[schema.BufferT()])
-    return QuantizedFile(flatbuffer.write(model))
-
-
-def _tensor(name: str, grid: Grid | None, size: int) -> Any:
-    kinds = {8: schema.TensorType.INT8, 16: schema.TensorType.INT16}
-    tensor = schema.TensorT(name=name, shape=np.array([1, size], dtype="int32"), type=schema.TensorType.FLOAT32)
-    if grid is not None:
-        tensor.type = kinds[grid.bits]
-        tensor.quantization = schema.QuantizationParametersT(
-            scale=np.array([grid.scale], dtype="float32"), zeroPoint=np.array([grid.zero_point], dtype="int64")
-        )
-    return tensor
-
-
 def _position(detail: dict[str, Any]) -> int:
     return int(re.findall(r"input_(\d+)", detail["name"])[0])
 

@@ -108,24 +108,6 @@ def test_products_of_two_computed_tensors(first, second, transposed):
     assert run.delegated == []
 
 
-def test_a_product_with_a_constant_of_one_scale():
-    generator = np.random.default_rng(2)
-    weights = generator.normal(0, 0.1, (1, 17, 60)).astype("float32")
-    file = one_op(lambda x: tf.matmul(x, weights), [(1, 40, 17)])
-    for _ in range(8):
-        source, target = any_grid(generator), any_grid(generator)
-        run = file.quantized([source], [target])
-        (constant,) = run.constants.values()
-        codes = any_codes(generator, 1, 40, 17)
-        numbers = (source.scale, constant.scale[0], target.scale, target.zero_point)
-        found = compiled(
-            lambda x, w, *n: reductions.batch_matmul_constant(x, w, n[:2], n[2:]),
-            *(centred(codes, source), constant.codes, *numbers),
-        )
-        assert np.array_equal(found, run.run(codes)[0])
-    assert run.delegated == run.ops
-
-
 def _weights(*shape):
     return tf.constant(np.random.default_rng(3).normal(0, 0.1, shape), tf.float32)
 

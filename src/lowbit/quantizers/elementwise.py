@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LiteRT's int8 ops on two tensors and its changes of scale, on integer-valued float32 tensors.
+"""LiteRT's int8 ops on two tensors, and RELU by itself, on integer-valued float32 tensors.
 
 `centred` means code - zero point. Results are codes of the output, NOT yet clamped to its range; two operands may
 broadcast.
@@ -57,18 +57,6 @@ def add_fixed_point(
     return _codes(fixed_point_product(operands[0] + operands[1], multiplier_of(ratio)), zero_point)
 
 
-def squared_difference(
-    centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tensor, zero_point: Tensor
-) -> Tensor:
-    """SQUARED_DIFFERENCE, a built-in kernel: the difference of both operands on one grid, squared, requantized.
-
-    The runtime ends the process where `max(scales)^2 >= 4096 x output scale`: every file must keep away from that.
-    """
-    operands, grid = _on_one_grid(centred, scales, 7)
-    ratio = grid * grid * 2.0**-14 / ops.cast(output_scale, "float64")
-    return _codes(fixed_point_product(ops.square(operands[0] - operands[1]), multiplier_of(ratio)), zero_point)
-
-
 def _on_one_grid(centred: Sequence[Tensor], scales: Sequence[Tensor], bits: int) -> tuple[list[Tensor], Tensor]:
     """Both operands in steps of `grid / 2^bits`, and grid: twice the larger scale (float64)."""
     first, second = (ops.cast(scale, "float64") for scale in scales)
@@ -80,41 +68,10 @@ def _on_one_grid(centred: Sequence[Tensor], scales: Sequence[Tensor], bits: int)
     return operands, grid
 
 
-def maximum(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tensor, zero_point: Tensor) -> Tensor:
-    """MAXIMUM, a built-in kernel on codes of one scale, behind a QUANTIZE for each operand of another scale.
-
-    A constant operand is quantized on the output's grid itself.
-    """
-    first, second = (
-        rescale(values, scale, output_scale, zero_point) for values, scale in zip(centred, scales, strict=True)
-    )
-    return ops.maximum(first, second)
-
-
 def relu(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """RELU as an op by itself, a built-in kernel."""
     ratio = input_scale / output_scale
     return ops.maximum(_codes(fixed_point_product(centred, multiplier_of(ratio)), zero_point), zero_point)
-
-
-def rescale(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
-    """QUANTIZE of int8 codes to int8 codes of another scale, in XNNPACK: a multiplier with 8 fractional bits.
-
-    Nothing changes where the scales are equal. XNNPACK takes ratios in 2^-8..2^7, else `rescale_fixed_point` holds.
-    """
-    factor = ops.round(input_scale / output_scale * 256.0)
-    return ops.floor((centred * factor) * 2.0**-8 + 0.5) + zero_point
-
-
-def rescale_fixed_point(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
-    """QUANTIZE between int8 and int16 codes, int16 and int16, a built-in kernel."""
-    ratio = ops.cast(input_scale, "float64") / ops.cast(output_scale, "float64")
-    return _codes(fixed_point_product(centred, multiplier_of(ratio)), zero_point)
-
-
-def dequantize(centred: Tensor, scale: Tensor) -> Tensor:
-    """DEQUANTIZE: real values, float32."""
-    return centred * scale
 
 
 def _codes(centred: Tensor, zero_point: Tensor) -> Tensor:

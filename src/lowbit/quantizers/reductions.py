@@ -69,12 +69,6 @@ def batch_matmul(first: Tensor, second: Tensor, scales: Sequence[Tensor], target
     return ops.cast(products, "float32") + target[1]
 
 
-def batch_matmul_constant(first: Tensor, codes: Tensor, scales: Sequence[Tensor], target: Grid) -> Tensor:
-    """BATCH_MATMUL with a constant second operand (one scale for all of it, zero point 0), in XNNPACK."""
-    accumulator = ops.cast(exact_matmul(first, codes), "float32")
-    return integer.requantize(accumulator, scales[0] * scales[1] / target[0], target[1])
-
-
 def exact_matmul(first: Tensor, second: Tensor) -> Tensor:
     """The product of integers in +-255, exact; float64 where float32 could not hold it."""
     if first.shape[-1] <= _FLOAT32_TERMS:

@@ -25,9 +25,9 @@ def test_recipes_that_make_a_simulation_take_rules() -> None:
 @pytest.mark.parametrize("name", [name for name in recipes.names() if recipes.get(name).maker])
 def test_other_recipes_refuse_them_before_anything_is_written(name: str, tmp_path: Path) -> None:
     recipe, path = recipes.get(name), tmp_path / "x.tflite"
-    recipe.check_rules(())
+    recipe.check(has_data=True, io="float32", rules=())
     if name in TAKING:
-        recipe.check_rules(RULES)
+        recipe.check(has_data=True, io="float32", rules=RULES)
         return
     with pytest.raises(InputError, match=f"rules for recipe '{re.escape(name)}'.*{MEND.get(name, '')}"):
         recipe.make(Request(model=None, path=path, calibration=[], rules=RULES))

@@ -23,13 +23,7 @@ def recipes(session: Session) -> None:
     }
     data = [
         {
-            "recipe": recipe.name,
-            "label": recipe.label,
-            "kind": recipe.kind,
-            "guide_name": recipe.guide_name,
-            "weights": recipe.weights,
-            "activations": recipe.activations,
-            "quantization": recipe.quantization,
+            **recipe.words,
             "needs_data": recipe.needs_data,
             "needs_training": recipe.needs_training,
             "sets": sets[recipe.name],

@@ -48,9 +48,9 @@ def quantize(
 
     chosen, path = recipes.get(recipe), options.output(out, ".tflite")
     options.not_its_input(path, model)
-    _check_recipe(chosen, data, io)
+    _refuse_training(chosen)
     given = options.rules(rules)
-    chosen.check_rules(given)
+    chosen.check(has_data=data is not None, io=io, rules=given)
     options.at_least_one(calibration_samples=calibration_samples)
     options.share("least-agreement", least_agreement)
     shape = options.input_shape(input_shape)
@@ -89,25 +89,13 @@ def quantize(
     _show_file(session, {"recipe": recipe, "io": io, "kept_float": kept}, made, inside)
 
 
-def _check_recipe(chosen: Any, data: str | None, io: str) -> None:
-    """What can be refused before a model is loaded. Raises InputError."""
+def _refuse_training(chosen: Any) -> None:
+    """Raises InputError for a recipe that takes more than a trained model."""
     if chosen.maker is None or chosen.needs_training:
         raise InputError(
             received=f"--recipe {chosen.name}, which needs training or other recipes",
             expected="a recipe that needs no training",
             mend=f"run: lowbit compare --recipes {chosen.name}, or lowbit qat and then lowbit export",
-        )
-    if chosen.needs_data and data is None:
-        raise InputError(
-            received=f"--recipe {chosen.name} without --data",
-            expected="data to set the ranges of activations",
-            mend="pass --data; unlabelled images are enough",
-        )
-    if io not in ("float32", "int8") or (io == "int8" and chosen.activations != "int8"):
-        raise InputError(
-            received=f"--io {io} with --recipe {chosen.name}",
-            expected="float32, or int8 for a recipe with int8 activations",
-            mend="leave --io out, or pass --recipe ptq-w8a8",
         )
 
 

@@ -20,6 +20,7 @@ from lowbit.recipes import Recipe
 from lowbit.results import LatencyResult, Metric, ParityResult, Row
 
 NOT_A_FILE = "a Keras model has no LiteRT ops"
+IO = "float32"  # of every file that a comparison makes
 KERAS_LATENCY = "predict_on_batch with one sample, Python's share included"
 
 
@@ -48,7 +49,8 @@ class RowMaker:
         inside = made.value if recipe.kind == "litert" else {}
         notes = self._notes(recipe, inside)
         return Row(
-            **_words(recipe),
+            **recipe.words,
+            io=IO,
             status="ok",
             metrics={
                 "accuracy": _accuracy(evaluated, "test"),
@@ -75,7 +77,7 @@ class RowMaker:
         reason = step.reason or step.status
         if step.status == "unsupported":
             reason = re.sub(r"^needs [\w-]+: ", "", reason)
-        return Row(**_words(recipe), status=step.status, reason=reason, seed=self.seed)
+        return Row(**recipe.words, io=IO, status=step.status, reason=reason, seed=self.seed)
 
     def _chosen(self, recipe: Recipe, made: Mapping[str, Row]) -> Row:
         """The row of an `auto-*` recipe: the figures of the file it chose, which were measured on the same bytes."""
@@ -143,19 +145,6 @@ class RowMaker:
 
 
 STEPS = ("evaluate", "measure")
-
-
-def _words(recipe: Recipe) -> dict[str, Any]:
-    return {
-        "recipe": recipe.name,
-        "label": recipe.label,
-        "kind": recipe.kind,
-        "guide_name": recipe.guide_name,
-        "weights": recipe.weights,
-        "activations": recipe.activations,
-        "quantization": recipe.quantization,
-        "io": "float32",
-    }
 
 
 def _accuracy(evaluated: JobResult, split: str) -> Metric:

@@ -89,6 +89,19 @@ class Recipe:
             )
 
     @property
+    def words(self) -> dict[str, Any]:
+        """What a table says of it, by the fields of `lowbit.results.Row`."""
+        return {
+            "recipe": self.name,
+            "label": self.label,
+            "kind": self.kind,
+            "guide_name": self.guide_name,
+            "weights": self.weights,
+            "activations": self.activations,
+            "quantization": self.quantization,
+        }
+
+    @property
     def needs_training(self) -> bool:
         """Whether more than a trained float model is needed: another training, or other recipes' files."""
         return self.source != "float"
@@ -113,25 +126,28 @@ class Recipe:
                 expected="a recipe that writes a file from one model",
                 mend=f"run: lowbit compare --recipes {self.name}",
             )
-        if self.needs_data and request.calibration is None:
-            raise InputError(
-                received=f"recipe {self.name!r} without data",
-                expected="batches to calibrate the ranges of activations",
-                mend="pass data (command line: --data)",
-            )
-        self.check_rules(request.rules)
-        if request.io not in ("float32", "int8") or (request.io == "int8" and self.activations != "int8"):
-            raise InputError(
-                received=f"io={request.io!r} for recipe {self.name!r} with {self.activations} activations",
-                expected="io='float32', or 'int8' for a recipe with int8 activations",
-                mend="leave io out, or choose ptq-w8a8",
-            )
+        self.check(has_data=request.calibration is not None, io=request.io, rules=request.rules)
         module, _, function = self.maker.partition(":")
         made: Made = getattr(importlib.import_module(module), function)(self, request)
         return made
 
-    def check_rules(self, rules: Sequence[Rule]) -> None:
-        """Raises InputError for rules where nothing would follow them."""
+    def check(self, *, has_data: bool, io: str, rules: Sequence[Rule]) -> None:
+        """Raises InputError for what it could not follow; asked before a model is loaded."""
+        if self.needs_data and not has_data:
+            raise InputError(
+                received=f"recipe {self.name!r} without data",
+                expected="data to set the ranges of activations; unlabelled samples are enough",
+                mend="pass data (command line: --data)",
+            )
+        if io not in ("float32", "int8") or (io == "int8" and self.activations != "int8"):
+            raise InputError(
+                received=f"io={io!r} for recipe {self.name!r} with {self.activations} activations",
+                expected="float32, or int8 for a recipe with int8 activations",
+                mend="leave io (--io) out, or choose ptq-w8a8",
+            )
+        self._check_rules(rules)
+
+    def _check_rules(self, rules: Sequence[Rule]) -> None:
         if rules and not self.takes_rules:
             trained = self.spec is not None and self.source is not None
             raise InputError(

@@ -40,6 +40,14 @@ def test_fixed_point_requantization_rounds_twice():
     assert numbers(codes) == [2, 1, -1]
 
 
+@pytest.mark.parametrize("exponent", [-20, -31, -33, -34, -62, -64, -100])
+def test_a_channel_of_tiny_weights_gives_the_zero_point(exponent):
+    scales = np.array([1.0], "float32"), np.array([2.0**exponent], "float32"), np.array([1.0], "float32")
+    accumulator = np.array([5.0, -100_000.0, 0.0], dtype="float32")
+    codes = integer.requantize_fixed_point(accumulator, [ops.convert_to_tensor(scale) for scale in scales], 3.0)
+    assert numbers(codes) == [3, 3, 3]
+
+
 @pytest.mark.parametrize(("terms", "largest_code"), [(9, 127), (518, 127), (4608, 127), (25088, 127), (4608, 7)])
 def test_sums_are_exact_beyond_what_float32_holds(terms, largest_code):
     generator = np.random.default_rng(terms)

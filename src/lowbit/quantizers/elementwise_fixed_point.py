@@ -12,8 +12,8 @@ from keras import ops
 
 Tensor = Any
 
-_LOWEST, _HIGHEST = -63, 62
-_POWERS = 2.0 ** np.arange(_LOWEST, _HIGHEST + 2)
+_LOWEST, _HIGHEST = -63, 95
+_POWERS = 2.0 ** np.arange(_LOWEST, _HIGHEST + 1)
 
 
 class Multiplier(NamedTuple):
@@ -29,12 +29,12 @@ class Multiplier(NamedTuple):
 
 
 def power_of_two(exponent: Tensor) -> Tensor:
-    """2^exponent in float64, exact (a computed power need not be); exponent int32 in -63..63."""
+    """2^exponent in float64, exact (a computed power need not be); exponent int32 in -63..95."""
     return ops.take(ops.convert_to_tensor(_POWERS, "float64"), exponent - _LOWEST)
 
 
 def exponent_of(number: Tensor) -> Tensor:
-    """The int32 e with `2^(e - 1) <= number < 2^e`, as C's frexp; number positive, in 2^-63..2^62, any shape."""
+    """The int32 e with `2^(e - 1) <= number < 2^e`, as C's frexp, but at least -63; number positive, below 2^95."""
     number = ops.expand_dims(ops.cast(number, "float64"), -1)
     return ops.sum(ops.cast(number >= ops.convert_to_tensor(_POWERS, "float64"), "int32"), axis=-1) + _LOWEST
 
@@ -48,7 +48,10 @@ def significand_of(number: Tensor, bits: int) -> tuple[Tensor, Tensor]:
 
 
 def multiplier_of(number: Tensor, shift: int = 0) -> Multiplier:
-    """The fixed-point form of `number x 2^shift`; number positive (best computed in float64)."""
+    """The fixed-point form of `number x 2^shift`; number positive (best computed in float64), below 2^62.
+
+    Below 2^-63 the significand has fewer bits; no code is large enough for that to tell.
+    """
     significand, exponent = significand_of(number, 31)
     exponent = exponent + shift
     return Multiplier(significand, power_of_two(ops.maximum(exponent, 0)), power_of_two(ops.minimum(exponent, 0)))

@@ -141,9 +141,9 @@ def qat(
     session.note(subject.counts(dataset))
     batches = Batches(
         train=subject.feed(
-            subject.labelled(dataset, "train").batches(batch_size, shuffle=True, seed=seed), taken.model
+            subject.labelled_split(dataset, "train").batches(batch_size, shuffle=True, seed=seed), taken.model
         ),
-        validation=subject.feed(subject.labelled(dataset, "validation").batches(batch_size), taken.model),
+        validation=subject.feed(subject.labelled_split(dataset, "validation").batches(batch_size), taken.model),
         calibration=subject.feed(dataset.calibration(calibration_samples, seed).batches(batch_size), taken.model),
     )
     training = Training(epochs=epochs, learning_rate=lr, patience=patience, seed=seed)

@@ -10,6 +10,7 @@ from lowbit import __version__, records
 from lowbit.card import Card, read_card
 from lowbit.cli import options
 from lowbit.compare import Settings
+from lowbit.compare.dataset import labelled_split
 from lowbit.compare.jobs.opening import feed
 from lowbit.compare.subject import data_arguments, data_arguments_of_file, is_from_file
 from lowbit.data import Dataset, Split, load_dataset
@@ -24,7 +25,7 @@ __all__ = [
     "counts",
     "data_for_file",
     "feed",
-    "labelled",
+    "labelled_split",
     "made_by",
     "open_simulation",
     "open_subject",
@@ -186,18 +187,6 @@ def split_of(dataset: Dataset, name: str | None = None) -> Split:
     if name is not None:
         return dataset.split(name)
     return dataset.split("train" if dataset.validation is None else "validation")
-
-
-def labelled(dataset: Dataset, name: str) -> Split:
-    """A split to train on; raises InputError when its samples have no labels."""
-    split = dataset.split(name)
-    if split.labels is None:
-        raise InputError(
-            received=f"data {dataset.name!r} without labels",
-            expected="labelled samples to train on",
-            mend="put the images into folders named after their classes",
-        )
-    return split
 
 
 def counts(dataset: Dataset) -> str:

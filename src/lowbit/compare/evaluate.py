@@ -15,6 +15,7 @@ import numpy as np
 
 from lowbit import runtime
 from lowbit.card import Card, read_card
+from lowbit.compare.dataset import labelled_split
 from lowbit.compare.keras_latency import measure_keras_file
 from lowbit.compare.outputs import scores
 from lowbit.compare.preprocessing import holds_arrays, not_told, told_preprocessing
@@ -98,14 +99,7 @@ def _of_keras(model: Any, dataset: Dataset, split: str) -> Evaluation:
 
 
 def _labelled(dataset: Dataset, split: str, names: list[str] | None = None) -> Any:
-    chosen = dataset.split(split)
-    if chosen.labels is None:
-        raise InputError(
-            received=f"data {dataset.name!r} without labels",
-            expected="labelled samples",
-            mend="put the images into folders named after their classes",
-        )
-    batches = chosen.batches(BATCH_SIZE)
+    batches = labelled_split(dataset, split).batches(BATCH_SIZE)
     return batches if names is None else rename_inputs(batches, names)
 
 

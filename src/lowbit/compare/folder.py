@@ -104,7 +104,7 @@ def keep_only_if_begun(folder: Path) -> Iterator[None]:
     new = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         yield
-    except Exception:
+    except Exception:  # tidied up and raised again, whatever it is; an interruption keeps what a next run resumes from
         if new:
             shutil.rmtree(new[-1], ignore_errors=True)
         raise

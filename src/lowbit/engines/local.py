@@ -134,7 +134,7 @@ def _run(job: Job, key: str, store: Store, results: Mapping[str, JobResult], eve
         result = JobResult(name=job.name, status="unsupported", reason=str(error), error=error)
     except LowbitError as error:
         result = JobResult(name=job.name, status="failed", reason=str(error), error=error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the reason is said below
         # A job runs a user's model and several libraries, so any type may come: each is a crash, told apart from
         # `unsupported` above, with its traceback kept. It fails its own row; the other rows go on.
         story = traceback.format_exc()

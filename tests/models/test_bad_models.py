@@ -218,6 +218,34 @@ def test_an_input_shape_that_does_not_fit(shape, words):
     assert state(model) == before
 
 
+class TwoInputs(keras.Model):
+    def build(self, input_shape):
+        self.add = layers.Add()
+
+    def call(self, inputs):
+        return self.add([inputs["left"], inputs["right"]])
+
+
+def two_subclassed():
+    model = TwoInputs()
+    model({"left": np.zeros((1, 8), "float32"), "right": np.zeros((1, 8), "float32")})
+    return model
+
+
+def two_functional():
+    left, right = keras.Input((None, 4), name="left"), keras.Input((None, 4), name="right")
+    return keras.Model([left, right], layers.Add()([left, right]))
+
+
+@pytest.mark.parametrize(("make", "shape"), [(two_functional, (8, 4)), (two_subclassed, (8,))])
+def test_sizes_for_one_of_several_inputs_need_its_name(make, shape):
+    with pytest.raises(InputError, match=r"input_shape \(8, ?4?\) .*'left', 'right'.*\{'left': \(...\), 'right'"):
+        lowbit.quantize_model(make(), input_shape=shape)
+    named = {"left": shape, "right": shape}
+    simulation = lowbit.quantize_model(make(), input_shape=named)
+    assert [tuple(tensor.shape[1:]) for tensor in simulation.inputs] == [shape, shape]
+
+
 def test_a_free_size_can_be_given():
     simulation = lowbit.quantize_model(free_sizes(), input_shape=(8, 8, 1))
     assert tuple(simulation.inputs[0].shape) == (None, 8, 8, 1)

@@ -3,7 +3,7 @@
 
 import json
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -51,6 +51,7 @@ def quantize_model(
     _check_weights(model)
     _check_input_shape(model, input_shape)
     graph = flatten(model, input_shape=input_shape, is_leaf=is_leaf)
+    _check_is_for_one(input_shape, graph.input_names)  # a subclassed model's inputs are known only now
     _check_inputs(graph)
     settings = _settings(graph, spec, rules)
     spec = Spec(weights=spec.weights, activations=_activation_bits(settings, spec))
@@ -105,6 +106,7 @@ def _check_input_shape(model: keras.Model, input_shape: Any) -> None:
     if input_shape is None:
         return
     own = {tensor.name: tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or ()}
+    _check_is_for_one(input_shape, list(own))
     given = input_shape if isinstance(input_shape, Mapping) else {next(iter(own), "input"): input_shape}
     for name, shape in given.items():
         wanted = own.get(name)
@@ -122,6 +124,16 @@ def _check_input_shape(model: keras.Model, input_shape: Any) -> None:
                 expected="whole sizes from 1, without the batch axis" + (f", that fit {wanted}" if wanted else ""),
                 mend="pass for example input_shape=(224, 224, 3)",
             )
+
+
+def _check_is_for_one(input_shape: Any, names: Sequence[str]) -> None:
+    """Sizes without a name would be those of the first of several inputs, and of no other."""
+    if input_shape is not None and not isinstance(input_shape, Mapping) and len(names) > 1:
+        raise InputError(
+            received=f"input_shape {input_shape!r} for the inputs {', '.join(map(repr, names))}",
+            expected="sizes for each by its name",
+            mend="pass input_shape={" + ", ".join(f"{name!r}: (...)" for name in names) + "}",
+        )
 
 
 def _sizes(shape: Any) -> tuple[int, ...] | None:

@@ -34,19 +34,9 @@ WEIGHTED: Mapping[str, type[SimulatedLayer]] = {
 }
 
 
-def assemble(
-    graph: FlatGraph,
-    builder: Builder,
-    steps: Sequence[Step],
-    settings: Mapping[str, LayerSetting],
-    spec: Spec,
-    model: keras.Model,
-) -> Simulation:
-    """The simulation of `model`, not yet linked."""
-    return _Assembly(graph, builder, steps, settings, spec, model).simulation()
+class Assembly:
+    """Makes the simulation of a model, once, from its steps."""
 
-
-class _Assembly:
     def __init__(
         self,
         graph: FlatGraph,
@@ -62,11 +52,12 @@ class _Assembly:
         self.uses = Counter(step.owner for step in steps if step.owner is not None)
         self.layers: dict[Any, SimulatedLayer] = {}
         self.calls: Counter[Any] = Counter()
-        self.rescaled: dict[Any, Any] = {}
+        self.rescaled: dict[int, Any] = {}
         self.integer: dict[int, Any] = {}
         self.floating: dict[int, Any] = {}
 
     def simulation(self) -> Simulation:
+        """Not yet linked."""
         inputs = {}
         for number, name in zip(self.graph.inputs, self.graph.input_names, strict=True):
             shape, dtype = self.graph.shapes[number], self.graph.dtypes[number]
@@ -127,17 +118,15 @@ class _Assembly:
         maker = made._keras_history.operation
         if getattr(maker, "kind", None) not in FIXED_RANGE:
             return tensor
-        key = ("rescaled", id(tensor))
-        if key not in self.layers:
+        if id(tensor) not in self.rescaled:
             operands = [None, {"shape": [1], "trainable": False}]
             name = f"{tensor._keras_history.operation.name}_rescaled"
             layer = QuantizedOperation(
                 kind="multiply", operands=operands, name=name, activation_bits=self.spec.activations
             )
             layer.parameters[0].assign([1.0])
-            self.layers[key] = layer
-            self.rescaled[key] = layer(tensor)
-        return self.rescaled[key]
+            self.rescaled[id(tensor)] = layer(tensor)
+        return self.rescaled[id(tensor)]
 
     def _layer(self, step: Step) -> tuple[SimulatedLayer, int]:
         """The step's layer, made at its first use, and which use this is."""

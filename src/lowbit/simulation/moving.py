@@ -11,7 +11,7 @@ from lowbit.quantizers import Mode, current_mode, record
 from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.quantizers.reductions import average_pool
 from lowbit.quantizers.resizing import resize_bilinear, resize_nearest
-from lowbit.simulation.base import Mark, SimulatedLayer, Tensor
+from lowbit.simulation.base import SimulatedLayer, Tensor
 
 COMPUTING = ("average_pool", "resize")
 """Kinds whose codes are not among those of the input."""
@@ -68,9 +68,6 @@ class SameScale(SimulatedLayer):
             return average_pool(codes, pool_size=size, strides=strides, padding=self.settings["padding"])
         resize = {"bilinear": resize_bilinear, "nearest": resize_nearest}[self.settings["method"]]
         return resize(codes, tuple(self.settings["size"]), half_pixel_centers=True)
-
-    def deploy(self, inputs: list[Tensor], constants: Mapping[str, Tensor], mark: Mark) -> Tensor:
-        return mark("", self.float_output(inputs), self.tensor_quantizer())
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"kind": self.kind.upper(), "settings": self.settings}

@@ -11,7 +11,7 @@ import numpy as np
 
 from lowbit.errors import InputError, UnsupportedError
 from lowbit.graph import FlatGraph, Node, flatten, fuse, is_leaf, lower
-from lowbit.simulation.assembly import assemble
+from lowbit.simulation.assembly import Assembly
 from lowbit.simulation.calibrate import calibrate
 from lowbit.simulation.model import Simulation, require_model
 from lowbit.spec import LayerSetting, LayerView, Rule, Spec, resolve
@@ -61,7 +61,7 @@ def quantize_model(
 
     builder = lower(graph, kept_float)
     outputs = [builder.bound[tensor] for tensor in graph.outputs]
-    simulation = assemble(graph, builder, fuse(builder.steps, outputs), settings, spec, model)
+    simulation = Assembly(graph, builder, fuse(builder.steps, outputs), settings, spec, model).simulation()
     simulation.connect(spec, _configuration(model))
     if calibration is not None:
         calibrate(simulation, calibration)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Convolution, depthwise convolution and dense layers with batch norm and ReLU: one op in the file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -170,13 +170,14 @@ class WeightedLayer(WrappingLayer):
         }
 
 
-@keras.saving.register_keras_serializable("lowbit")
-class QuantizedConv2D(WeightedLayer):
-    """Conv2D [+ BatchNormalization] [+ ReLU | ReLU6] as LiteRT's CONV_2D."""
+class Convolution(WeightedLayer):
+    """What the two convolutions share; `convolve` is their operation."""
+
+    convolve: Callable[..., Tensor]
 
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
         conv = self.layer
-        return ops.conv(
+        return self.convolve(
             x,
             kernel,
             strides=conv.strides,
@@ -190,25 +191,20 @@ class QuantizedConv2D(WeightedLayer):
 
 
 @keras.saving.register_keras_serializable("lowbit")
-class QuantizedDepthwiseConv2D(WeightedLayer):
+class QuantizedConv2D(Convolution):
+    """Conv2D [+ BatchNormalization] [+ ReLU | ReLU6] as LiteRT's CONV_2D."""
+
+    convolve = staticmethod(ops.conv)
+
+
+@keras.saving.register_keras_serializable("lowbit")
+class QuantizedDepthwiseConv2D(Convolution):
     """DepthwiseConv2D [+ BatchNormalization] [+ ReLU | ReLU6] as DEPTHWISE_CONV_2D.
 
     The kernel (height, width, channels, multiplier) has channels x multiplier output channels.
     """
 
-    def product(self, x: Tensor, kernel: Tensor) -> Tensor:
-        conv = self.layer
-        return ops.depthwise_conv(
-            x,
-            kernel,
-            strides=conv.strides,
-            padding=conv.padding,
-            data_format="channels_last",
-            dilation_rate=conv.dilation_rate,
-        )
-
-    def runs_built_in(self) -> bool:
-        return self.weight_bits == 4
+    convolve = staticmethod(ops.depthwise_conv)
 
     def terms(self) -> int:
         return int(np.prod(self.layer.kernel.shape[:2]))

@@ -38,24 +38,18 @@ def _chained(b: Builder, join: Callable[[int, int, str], int]) -> int:
     return first
 
 
-@layer(layers.Add)
-def _add(b: Builder, node: Node) -> int:
-    return _chained(b, lambda x, y, name: b.primitive("add", x, y, name=name))
+_PAIRWISE = {
+    layers.Add: "add",
+    layers.Subtract: "subtract",
+    layers.Multiply: "multiply",
+    layers.Maximum: "maximum",
+}
 
 
-@layer(layers.Subtract)
-def _subtract(b: Builder, node: Node) -> int:
-    return _chained(b, lambda x, y, name: b.primitive("subtract", x, y, name=name))
-
-
-@layer(layers.Multiply)
-def _multiply(b: Builder, node: Node) -> int:
-    return _chained(b, lambda x, y, name: b.primitive("multiply", x, y, name=name))
-
-
-@layer(layers.Maximum)
-def _maximum(b: Builder, node: Node) -> int:
-    return _chained(b, lambda x, y, name: b.primitive("maximum", x, y, name=name))
+@layer(*_PAIRWISE)
+def _pairwise(b: Builder, node: Node) -> int:
+    kind = _PAIRWISE[type(node.operation)]
+    return _chained(b, lambda x, y, name: b.primitive(kind, x, y, name=name))
 
 
 @layer(layers.Minimum)

@@ -32,25 +32,15 @@ def _global_maximum(b: Builder, node: Node) -> int:
     return reshape(b, largest, [*([1] * len(sizes) if node.operation.keepdims else []), channels])
 
 
-@layer(layers.MaxPooling2D)
+@layer(layers.MaxPooling1D, layers.MaxPooling2D)
 @operation("MaxPool")
 def _max_pool(b: Builder, node: Node) -> int:
     return _pool(b, node, "max_pool")
 
 
-@layer(layers.AveragePooling2D)
+@layer(layers.AveragePooling1D, layers.AveragePooling2D)
 @operation("AveragePool")
 def _average_pool(b: Builder, node: Node) -> int:
-    return _pool(b, node, "average_pool")
-
-
-@layer(layers.MaxPooling1D)
-def _max_pool_1d(b: Builder, node: Node) -> int:
-    return _pool(b, node, "max_pool")
-
-
-@layer(layers.AveragePooling1D)
-def _average_pool_1d(b: Builder, node: Node) -> int:
     return _pool(b, node, "average_pool")
 
 

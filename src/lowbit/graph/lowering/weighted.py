@@ -38,30 +38,22 @@ def _weights(*variables: Any) -> list[Parameter]:
     return [Parameter(source=variable) for variable in variables if variable is not None]
 
 
-@layer(layers.Conv2D)
+_OVER_IMAGES = {
+    layers.Conv2D: "conv2d",
+    layers.DepthwiseConv2D: "depthwise",
+    layers.Conv2DTranspose: "transposed_conv",
+}
+
+
+@layer(*_OVER_IMAGES)
 def _conv_2d(b: Builder, node: Node) -> int:
     channels_last(node)
-    return finish(b, _conv(b, "conv2d", b.only_input(), node), node)
-
-
-@layer(layers.DepthwiseConv2D)
-def _depthwise_2d(b: Builder, node: Node) -> int:
-    channels_last(node)
-    return finish(b, _conv(b, "depthwise", b.only_input(), node), node)
-
-
-@layer(layers.Conv2DTranspose)
-def _transposed_2d(b: Builder, node: Node) -> int:
-    channels_last(node)
-    if any(step != 1 for step in node.operation.dilation_rate):
+    conv, x, kind = node.operation, b.only_input(), _OVER_IMAGES[type(node.operation)]
+    if kind == "transposed_conv" and any(step != 1 for step in conv.dilation_rate):
         raise NoIntegerForm("a dilated transposed convolution")
-    return finish(b, _conv(b, "transposed_conv", b.only_input(), node), node)
-
-
-def _conv(b: Builder, kind: str, x: int, node: Node) -> int:
-    conv = node.operation
     static(b.shape(x)[-1:])
-    return b.weighted(kind, x, _plain(node), _weights(conv.kernel, conv.bias), conv.compute_output_shape(b.shape(x)))
+    made = conv.compute_output_shape(b.shape(x))
+    return finish(b, b.weighted(kind, x, _plain(node), _weights(conv.kernel, conv.bias), made), node)
 
 
 @layer(layers.Conv1D, layers.DepthwiseConv1D)

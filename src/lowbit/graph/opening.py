@@ -45,6 +45,8 @@ def opened(layer: Any, input_shape: Any = None, arguments: Any = None) -> Opened
         try:
             outputs = layer.call(*args, **_with_inference(layer, kwargs))
         except Exception as error:
+            # The call is the user's own code, on symbols it was not written for: it may raise anything, in the words
+            # of any backend. The error's type and words go into the reason, so a mistake of its own is told as one.
             raise TracingError(_reason(layer, error)) from error
         flat = tree.flatten(outputs)
         if any(not isinstance(tensor, keras.KerasTensor) for tensor in flat):

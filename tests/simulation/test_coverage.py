@@ -107,6 +107,16 @@ def test_every_layer_has_one_fate_a_kind_and_a_reason() -> None:
     assert (found.model, found.spec) == ("convolutions", "w8a8")
 
 
+def test_the_parts_of_an_opened_layer_have_a_kind_kept_float_or_not() -> None:
+    tensor = keras.Input((6, 4))
+    attended = layers.MultiHeadAttention(2, 3, name="heads")(tensor, tensor)
+    masked = layers.MultiHeadAttention(2, 3, name="causal")(attended, attended, use_causal_mask=True)
+    found = lowbit.coverage(keras.Model(tensor, masked))
+    (kept,) = [layer for layer in found.layers if layer.fate == "kept float"]
+    assert (kept.kind, "mask" in kept.reason) == ("DotProductAttention", True)
+    assert sorted(layer.kind for layer in found.layers) == ["DotProductAttention"] * 2 + ["EinsumDense"] * 8
+
+
 def test_a_layer_called_twice_is_counted_at_each_call_and_stored_once() -> None:
     tensor = keras.Input((6,))
     shared = layers.Dense(6, name="shared", **BIASED)

@@ -6,11 +6,10 @@ from typing import Any
 
 import keras
 
-from lowbit.graph import flatten, is_leaf
 from lowbit.results import Coverage, LayerCoverage, Workload
 from lowbit.simulation.fates import fates
 from lowbit.simulation.model import Simulation
-from lowbit.simulation.prepare import quantize_model
+from lowbit.simulation.prepare import simulated
 from lowbit.spec import Rule, Spec
 
 NOTHING = Workload.total(())
@@ -33,9 +32,8 @@ def coverage(
             matches no layer.
     """
     spec = Spec.parse(spec)
-    simulation = quantize_model(model, spec, rules=rules, input_shape=input_shape)
-    operations = flatten(model, input_shape=input_shape, is_leaf=is_leaf).nodes
-    kinds = {node.path: type(node.operation).__name__ for node in operations}
+    simulation, graph = simulated(model, spec, rules, input_shape)
+    kinds = {node.path: type(node.operation).__name__ for node in graph.nodes}
     total, by_layer = _workloads(simulation)
     layers = []
     for fate in fates(simulation):
@@ -43,7 +41,7 @@ def coverage(
         layers.append(
             LayerCoverage(
                 name=fate.layer,
-                kind=kinds.get(fate.layer, ""),
+                kind=kinds[fate.layer],
                 fate=fate.fate,
                 operation=fate.operation,
                 reason=fate.reason,

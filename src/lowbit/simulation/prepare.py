@@ -42,7 +42,14 @@ def quantize_model(
         InputError: weights that are not finite, free sizes without `input_shape` or one that does not fit, an unknown
             spec, a rule that matches nothing.
     """
-    spec = Spec.parse(spec)
+    simulation, _ = simulated(model, Spec.parse(spec), rules, input_shape)
+    if calibration is not None:
+        calibrate(simulation, calibration)
+    return simulation
+
+
+def simulated(model: keras.Model, spec: Spec, rules: Iterable[Rule], input_shape: Any) -> tuple[Simulation, FlatGraph]:
+    """The simulation, not calibrated, and the flat graph it was made from."""
     require_model(model, keras.Model, "a Keras model")
     if isinstance(model, Simulation):
         raise UnsupportedError(
@@ -62,10 +69,7 @@ def quantize_model(
     builder = lower(graph, kept_float)
     outputs = [builder.bound[tensor] for tensor in graph.outputs]
     simulation = Assembly(graph, builder, fuse(builder.steps, outputs), settings, spec, model).simulation()
-    simulation.connect(spec, _configuration(model))
-    if calibration is not None:
-        calibrate(simulation, calibration)
-    return simulation
+    return simulation.connect(spec, _configuration(model)), graph
 
 
 def _settings(graph: FlatGraph, spec: Spec, rules: Iterable[Rule]) -> dict[str, LayerSetting]:

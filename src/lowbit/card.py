@@ -17,10 +17,11 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True)
 class CardEndpoint:
-    """An input or output: `shape` without the batch axis; scale and zero point where it takes or gives codes."""
+    """An input or output: `shape` without the batch axis, None for a free size of a Keras model; scale and zero point
+    where it takes or gives codes."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     dtype: str
     scale: float | None = None
     zero_point: int | None = None

@@ -15,7 +15,9 @@ from lowbit.card import card_path, read_card
 from lowbit.compare import Comparison, compare
 from lowbit.compare.folder import is_foreign
 from lowbit.compare.jobs import modelling
+from lowbit.compare.subject import sizes_of_data
 from lowbit.errors import FileFormatError, InputError
+from lowbit.runtime import inspect
 
 Again = Callable[..., tuple[Comparison, list[str]]]
 
@@ -57,6 +59,38 @@ def test_a_model_function_is_built_for_the_data(tmp_path: Path, monkeypatch: pyt
     assert [(row.status, row.reason) for row in comparison.rows] == [("ok", None)] * 3
     assert comparison.results.model["name"] == "my_models.tiny"
     assert again(tmp_path / "run", **asked)[1] == []
+
+
+def test_free_sizes_become_those_of_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: Again) -> None:
+    (tmp_path / "mine_of_free_sizes.py").write_text(
+        "import keras\n"
+        "from keras import layers\n"
+        "def free():\n"
+        "    image = keras.Input((None, None, 1), name='pixels')\n"
+        "    hidden = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation='relu')(image))\n"
+        "    return keras.Model(image, layers.Dense(10, activation='softmax')(hidden))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    names = "keras-float32,keras-qat-w8a8,float32,float16,ptq-w8a8,qat-w8a8"
+    comparison, _ = again(tmp_path / "run", model="mine_of_free_sizes:free", recipes=names, preprocess="0..1", epochs=1)
+    assert [(row.recipe, row.status, row.reason) for row in comparison.rows] == [
+        (name, "ok", None) for name in names.split(",")
+    ]
+    for path in (tmp_path / "run" / "models").glob("*.tflite"):
+        assert inspect(path).inputs[0].shape == (1, 8, 8, 1), path
+
+
+@pytest.mark.parametrize(
+    ("own", "data", "sizes"),
+    [
+        ({"a": (4, 3)}, {"x": (4, 3)}, None),
+        ({"a": (None, 3)}, {"x": (4, 3)}, {"a": (4, 3)}),
+        ({"a": (None, 3)}, {"x": (None, 3)}, None),
+        ({"a": (None,), "b": (2,)}, {"b": (2,), "a": (5,)}, {"a": (5,), "b": (2,)}),
+    ],
+)
+def test_sizes_of_data(own: dict[str, Any], data: dict[str, Any], sizes: dict[str, Any] | None) -> None:
+    assert sizes_of_data(own, data) == sizes
 
 
 def folder_of_images(folder: Path, classes: list[str], count: int = 6) -> Path:

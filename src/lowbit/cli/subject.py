@@ -12,7 +12,7 @@ from lowbit.cli import options
 from lowbit.compare import Settings
 from lowbit.compare.dataset import labelled_split
 from lowbit.compare.jobs.opening import feed
-from lowbit.compare.subject import data_arguments, data_arguments_of_file, is_from_file
+from lowbit.compare.subject import data_arguments, data_arguments_of_file, is_from_file, sizes_of_data
 from lowbit.data import Dataset, Split, load_dataset
 from lowbit.errors import InputError
 from lowbit.results import ParityResult
@@ -118,11 +118,8 @@ def sizes(model: Any, data: Mapping[str, Sequence[int]] | None, input_shape: Any
     Raises:
         InputError: sizes for an input that there is not, or other ones than the model's own.
     """
-    shapes, given = _shapes(model), _by_name(model, input_shape)
-    if data is not None and not given and any(None in shape for shape in shapes.values()):
-        given = {name: tuple(shape) for name, shape in data.items()}
-        given = dict(zip(shapes, given.values(), strict=True)) if len(given) == len(shapes) == 1 else given
-    return given or None
+    given = _by_name(model, input_shape)
+    return given or (None if data is None else sizes_of_data(_shapes(model), data))
 
 
 def _by_name(model: Any, input_shape: Any) -> dict[str, tuple[int, ...]]:

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,12 @@ def measure_keras_file(
     threads: int = 1,
     runs: int | None = None,
     warmup: int | None = None,
+    input_shape: Mapping[str, Sequence[int]] | None = None,
     function: str | None = None,
 ) -> Measured:
     """Measure a saved model in a fresh process; the module of `function` is imported there first, for custom layers.
+
+    `input_shape` gives the sizes of inputs, by name, whose own are free.
 
     Raises FileFormatError when that process cannot run the model, InputError for numbers below 1.
     """
@@ -46,6 +50,7 @@ def measure_keras_file(
         raise InputError(received=given, expected="numbers of 1 or more", mend="leave them out for the defaults")
     command = [sys.executable, "-m", "lowbit.compare.keras_latency", os.fspath(path)]
     command += [text for name, value in given.items() for text in (f"--{name}", str(value))]
+    command += [] if input_shape is None else ["--input-shape", json.dumps(input_shape)]
     command += [] if function is None else ["--function", function]
     root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH")
@@ -72,6 +77,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int)
     parser.add_argument("--warmup", type=int)
+    parser.add_argument("--input-shape", type=json.loads, default={})
     parser.add_argument("--function")
     asked = parser.parse_args()
     import keras  # here, not above: the process that starts this one need not load a backend
@@ -85,7 +91,8 @@ def main() -> None:
     begin = time.perf_counter()
     model = keras.saving.load_model(asked.file, compile=False)
     opened = time.perf_counter()
-    inputs = {tensor.name: generator.random((1, *tensor.shape[1:]), np.float32) for tensor in model.inputs}
+    shapes = {tensor.name: asked.input_shape.get(tensor.name, tensor.shape[1:]) for tensor in model.inputs}
+    inputs = {name: generator.random((1, *shape), np.float32) for name, shape in shapes.items()}
     sample = inputs if len(inputs) > 1 else next(iter(inputs.values()))
     _times(model, sample, asked.warmup, WARMUP)
     times_ms = _times(model, sample, asked.runs, TIMED)

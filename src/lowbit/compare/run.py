@@ -25,6 +25,7 @@ from lowbit.compare.subject import (
     is_from_file,
     labelled,
     model_job,
+    sizes_of_data,
 )
 from lowbit.data import Dataset
 from lowbit.engines import Job, JobEvent, JobResult
@@ -167,8 +168,9 @@ class _Run:
         self._jobs([opening, fit_job(info, dataset, function)])
         manifest = dataset.manifest()
         return dataset, Subject(
-            info=info, data=data, manifest=manifest, opening=opening, lowbit=__version__, function=function
-        )
+            info=info, data=data, manifest=manifest, opening=opening, lowbit=__version__, function=function,
+            input_shape=sizes_of_data(info["inputs"], dataset.inputs),
+        )  # fmt: skip
 
     def _jobs(self, jobs: Sequence[Job], **more_circumstances: str) -> dict[str, JobResult]:
         """Run jobs; raises the error of an essential one that fails."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The single steps of a comparison as jobs: train, write, evaluate, measure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ class Subject:
     opening  the job that opens the model; all others come after it
     data     arguments of `load_dataset`; a place, as `manifest` identifies the contents
     function the user's function that built the model, None for zoo models and files
+    input_shape  the data's sizes by input name, for a model whose own are free; None for all others
     """
 
     info: Mapping[str, Any]
@@ -29,6 +30,7 @@ class Subject:
     opening: Job
     lowbit: str
     function: str | None = None
+    input_shape: Mapping[str, Sequence[int]] | None = None
 
     @property
     def places(self) -> dict[str, Any]:
@@ -70,6 +72,7 @@ def training(stage: str, settings: Settings, subject: Subject) -> Job:
             "batch_size": settings.batch_size,
             "calibration_samples": settings.calibration_samples,
             "freeze": settings.freeze and info["pretrained_base"],
+            "input_shape": subject.input_shape,
             "manifest": subject.manifest,
             "made_by": {"lowbit": subject.lowbit, "model": info["name"], "data": subject.manifest, "training": how},
         },
@@ -132,6 +135,7 @@ def writing(recipe: Recipe, settings: Settings, subject: Subject) -> Job:
             "calibration_samples": settings.calibration_samples,
             "parity_samples": PARITY_SAMPLES,
             "seed": settings.seed,
+            "input_shape": subject.input_shape,
             "manifest": subject.manifest,
             "made_by": made_by,
         },
@@ -178,6 +182,7 @@ def measuring(recipe: Recipe, settings: Settings, subject: Subject) -> Job:
             "source": row_file(recipe.name, recipe.kind),
             "output": measured_path(recipe),
             "threads": settings.threads,
+            **({"input_shape": subject.input_shape} if keras else {}),
         },
         places={"function": subject.function} if keras else {},
         outputs=(measured_path(recipe),),

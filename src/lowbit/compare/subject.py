@@ -3,7 +3,7 @@
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,24 @@ def data_arguments_of_file(settings: Settings, info: Mapping[str, Any]) -> dict[
     if told.get("preprocess") is None and not holds_arrays(settings.dataset):
         raise not_told(settings.model, card)
     return {"data": settings.dataset, "seed": settings.seed, **told}
+
+
+def sizes_of_data(
+    own: Mapping[str, Sequence[int | None]], data: Mapping[str, Sequence[int | None]]
+) -> dict[str, tuple[int, ...]] | None:
+    """`input_shape` for `quantize_model`: the data's sizes, by the model's input names, where the model's own are free.
+
+    None where all are fixed, and where the data does not tell them either. A single input may differ in name.
+
+    >>> sizes_of_data({"image": (None, None, 1)}, {"x": (8, 8, 1)})
+    {'image': (8, 8, 1)}
+    """
+    if not any(None in shape for shape in own.values()):
+        return None
+    known = {name: tuple(size for size in shape if size is not None) for name, shape in data.items()}
+    if any(len(known[name]) < len(shape) for name, shape in data.items()):
+        return None
+    return dict(zip(own, known.values(), strict=True)) if len(own) == len(known) == 1 else known
 
 
 def labelled(data: Mapping[str, Any]) -> Dataset:

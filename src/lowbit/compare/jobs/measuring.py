@@ -15,9 +15,12 @@ def measure_file(context: JobContext, *, source: str, output: str, threads: int)
     return _keep(context, output, measure(context.input(source), threads=threads))
 
 
-def measure_keras(context: JobContext, *, source: str, output: str, threads: int, function: str | None) -> Any:
+def measure_keras(
+    context: JobContext, *, source: str, output: str, threads: int, input_shape: Any, function: str | None
+) -> Any:
     """Measure a `.keras` with Keras."""
-    return _keep(context, output, measure_keras_file(context.input(source), threads=threads, function=function))
+    measured = measure_keras_file(context.input(source), threads=threads, input_shape=input_shape, function=function)
+    return _keep(context, output, measured)
 
 
 def _keep(context: JobContext, output: str, measured: Measured) -> Any:

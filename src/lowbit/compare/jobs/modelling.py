@@ -87,6 +87,7 @@ def train_stage(
     batch_size: int,
     calibration_samples: int,
     freeze: bool,
+    input_shape: Mapping[str, Sequence[int]] | None,
     manifest: str,
     made_by: Mapping[str, Any],
     data: Mapping[str, Any],
@@ -109,7 +110,7 @@ def train_stage(
             validation=feed(dataset.split("validation").batches(batch_size), model),
             calibration=feed(dataset.calibration(calibration_samples, seed).batches(batch_size), model),
         )
-        model, history = train(stage, model, batches, training, context.emit)
+        model, history = train(stage, model, batches, training, context.emit, input_shape=input_shape)
         value = {"trained_epochs": history.trained_epochs, "best_epoch": history.best_epoch}
     unfreeze(model)  # whoever loads the file and trains on expects all layers to train
     path = context.output(model_path(stage))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `.tflite` of a recipe, its card, and what is inside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lowbit import recipes, records
@@ -11,6 +11,7 @@ from lowbit.compare.folder import row_file
 from lowbit.compare.jobs.opening import feed, open_model, start
 from lowbit.engines import JobContext
 from lowbit.recipes import Request
+from lowbit.simulation import Simulation
 
 
 def write_file(
@@ -22,6 +23,7 @@ def write_file(
     calibration_samples: int,
     parity_samples: int,
     seed: int,
+    input_shape: Mapping[str, Sequence[int]] | None,
     manifest: str,
     made_by: Mapping[str, Any],
     data: Mapping[str, Any],
@@ -39,6 +41,7 @@ def write_file(
         path=path,
         calibration=feed(calibration.batches(batch_size), model),
         parity=feed(dataset.split("validation").batches(batch_size, limit=parity_samples), model),
+        input_shape=None if isinstance(model, Simulation) else input_shape,  # a simulation's sizes are fixed already
     )
     made = chosen.make(request)
     context.output(f"{row_file(recipe, chosen.kind)}.json")

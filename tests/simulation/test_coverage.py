@@ -117,6 +117,16 @@ def test_the_parts_of_an_opened_layer_have_a_kind_kept_float_or_not() -> None:
     assert sorted(layer.kind for layer in found.layers) == ["DotProductAttention"] * 2 + ["EinsumDense"] * 8
 
 
+def test_a_product_that_stays_float_counts_though_keras_names_no_sizes() -> None:
+    tensor = keras.Input((6, 4))
+    model = keras.Model(tensor, layers.MultiHeadAttention(2, 3, name="heads")(tensor, tensor))
+    by_rule = lowbit.coverage(model, rules=[lowbit.Rule(match="*", keep_float=True)]).total
+    assert by_rule.integer_macs == 0
+    # the four products; the attention between them is one operation where it stays float, and is not counted
+    assert by_rule.macs == 4 * 6 * (2 * 3) * 4
+    assert lowbit.coverage(model).total.macs == by_rule.macs + 2 * (2 * 6 * 6 * 3)
+
+
 def test_a_layer_called_twice_is_counted_at_each_call_and_stored_once() -> None:
     tensor = keras.Input((6,))
     shared = layers.Dense(6, name="shared", **BIASED)

@@ -165,7 +165,7 @@ class Builder:
             return self._symbol(self.bound[value.tensor]) if isinstance(value, Slot) else value
 
         args, kwargs = tree.map_structure(symbol, (node.args, dict(node.kwargs)))
-        made = node.operation.compute_output_spec(*args, **kwargs)
+        made = output_spec(node.operation, *args, **kwargs)
         return [tuple(tensor.shape) for tensor in tree.flatten(made)]
 
     def weighted(
@@ -243,3 +243,12 @@ class Builder:
     def _symbol(self, operand: Operand) -> Any:
         dtype = self.dtypes[operand] if isinstance(operand, int) else "float32"
         return keras.KerasTensor(self.shape(operand), dtype=dtype)
+
+
+def output_spec(operation: Any, *args: Any, **kwargs: Any) -> Any:
+    """What a call makes of symbolic tensors; traced where a layer of Keras itself names no sizes, as EinsumDense."""
+    made = operation.compute_output_spec(*args, **kwargs)
+    is_of_keras = type(operation).__module__.startswith("keras.src.")
+    if is_of_keras and any(None in tensor.shape[1:] for tensor in tree.flatten(made)):
+        made = keras.Operation.compute_output_spec(operation, *args, **kwargs)
+    return made

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from lowbit.graph import Slot
+from lowbit.graph import Slot, output_spec
 from lowbit.quantizers import Mode, current_mode, record
 from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.simulation import float_work
@@ -98,7 +98,7 @@ class KeptFloat(WrappingLayer):
         symbols = [keras.KerasTensor(shape) for shape in (input_shape if several else [input_shape])]
         args, kwargs = self._filled(symbols)
         # Traces the layer's call where the layer, a user's own say, does not compute its output shape.
-        return self.layer.compute_output_spec(*args, **kwargs).shape
+        return output_spec(self.layer, *args, **kwargs).shape
 
     def _filled(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         def fill(value: Any) -> Any:

@@ -102,6 +102,18 @@ def test_benchmark_of_several_files(lowbit, digits_tflite, digits_keras) -> None
     assert 0 < first["latency_ms"]["p10"] <= first["latency_ms"]["median"] <= first["latency_ms"]["p90"]
 
 
+def test_latencies_are_shown_in_three_digits_that_count(lowbit, digits_tflite, monkeypatch) -> None:
+    from lowbit.cli import measuring
+    from lowbit.results import LatencyResult
+    from lowbit.runtime import Measured
+
+    latency = LatencyResult(median=0.00643, p10=0.00512, p90=24.123, runs=50, threads=1)
+    found = Measured(latency=latency, peak_memory_bytes=4_000_000, open_ms=1.0)
+    monkeypatch.setattr(measuring, "_measure", lambda *given: found)
+    shown = lowbit("benchmark", digits_tflite).out.splitlines()[-1].split()
+    assert shown[1:4] == ["0.00643", "0.00512", "24.1"]
+
+
 def test_inspect(lowbit, digits_tflite) -> None:
     assert {op["op"] for op in lowbit("inspect", digits_tflite, "--json").json["ops"]} >= {"CONV_2D", "SOFTMAX"}
     assert "DEPTHWISE_CONV_2D" in lowbit("inspect", digits_tflite).out

@@ -14,7 +14,7 @@ from lowbit.errors import InputError
 
 MODEL_FILES = (".tflite", ".keras", ".h5")
 KERAS_FILES = (".keras", ".h5")
-FIGURES_WIDTH = 52  # columns of a terminal that the figures of the latency table take
+FIGURES_WIDTH = 55  # columns of a terminal that the figures of the latency table take
 LEAST_NAME_WIDTH = 20
 
 TFLite = Annotated[str, typer.Argument(help="A .tflite file.", metavar="FILE.tflite", show_default=False)]
@@ -73,6 +73,7 @@ def benchmark(
 ) -> None:
     """Measure each file's latency and peak memory, one sample at a time, in a clean process."""
     from lowbit import records
+    from lowbit.results import milliseconds
 
     options.check_threads(threads)
     options.at_least_one(runs=runs)
@@ -88,7 +89,7 @@ def benchmark(
         latency, size = found.latency, path.stat().st_size
         table.add_row(
             shown,
-            *(f"{value:.3f}" for value in (latency.median, latency.p10, latency.p90)),
+            *(milliseconds(value) for value in (latency.median, latency.p10, latency.p90)),
             str(latency.runs),
             f"{found.peak_memory_bytes / 1e6:.1f}",
             f"{size / 1e6:.3f}",

@@ -197,7 +197,7 @@ def test_nan_weights(own_model: Path, tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def diverged(*arguments: Any) -> None:
+    def diverged(*arguments: Any, **options: Any) -> None:
         raise InputError(received="loss nan in epoch 1", expected="a finite loss", mend="pass a smaller --lr")
 
     monkeypatch.setattr(modelling, "train", diverged)

@@ -95,3 +95,21 @@ def test_a_float_layer_is_bridged(images, tmp_path):
     assert by_name["elu_quantized"].within_one == 1.0
     operators = flatbuffer.read((tmp_path / "model.tflite").read_bytes())
     assert "ELU" in {flatbuffer.op_name(operators, op) for op in operators.subgraphs[0].operators}
+
+
+def test_a_tensor_times_itself_is_a_square_of_its_own_rounding(tmp_path):
+    inputs = keras.Input((40, 40, 8), name="x")
+    y = keras.layers.Conv2D(8, 1, name="conv")(inputs)
+    square = keras.layers.Multiply(name="square")([y, y])
+    z = keras.layers.Conv2D(8, 1, name="conv_2")(inputs)
+    dropped = keras.layers.Multiply(name="dropped")([z, keras.layers.Dropout(0.5, name="dropout")(z)])
+    product = keras.layers.Multiply(name="product")([inputs, y])
+    simulation = quantize_model(keras.Model(inputs, [square, dropped, product]), "w8a8")
+    samples = np.random.default_rng(0).normal(size=(4, 40, 40, 8)).astype("float32")
+    calibrate(simulation, [samples])
+    simulation.save(tmp_path / "simulation.keras")
+    simulation = keras.models.load_model(tmp_path / "simulation.keras")
+    twice = {layer.name: layer.takes_one_tensor_twice() for layer, _, _ in simulation.graph()}
+    assert [twice[name] for name in ("square", "dropped", "product")] == [True, True, False]
+    result = export(simulation, tmp_path / "model.tflite", parity=[samples]).parity
+    assert (result.worst_equal, result.missing) == (1.0, ())

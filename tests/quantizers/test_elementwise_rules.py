@@ -106,6 +106,43 @@ def test_products_next_to_a_half(name):
         equal_codes(op, rule, [Grid(0.5, 3), Grid(0.5, -128)], Grid(output, -7), PAIRS)
 
 
+@pytest.mark.parametrize(
+    ("exponent", "delegated"),
+    [(-20, False), (-17.1, False), (-16.9, False), (-16.001, False), (-16, True), (-15.9, True), (7.999, True)],
+)
+def test_products_at_and_beyond_xnnpacks_range(exponent, delegated):
+    op, generator = one_op(lambda a, b: a * b, ALL_PAIRS), np.random.default_rng(20)
+    for points in ((-128, -128, -128), (127, -128, 127), (3, 127, 0)):
+        first = 2.0**-7 if exponent == -16 else scale(generator, -9, 0)
+        inputs = [Grid(first, points[0]), Grid(2.0**-5, points[1])]
+        output = Grid(float(np.float32(first * 2.0 ** (-5 - exponent))), points[2])
+        file = equal_codes(op, elementwise.multiply, inputs, output, PAIRS)
+        assert bool(file.delegated) == delegated
+
+
+def test_a_tensor_times_itself():
+    op, generator = one_op(lambda x: x * x, ALL_CODES), np.random.default_rng(21)
+    for exponents in [(-2, 9)] * 15 + [(-8, -7.5), (-20, -16.1)] * 2:
+        grid = Grid(scale(generator, -9, 3), zero_point(generator))
+        ratio = 1 / scale(generator, *exponents) if exponents[1] > 0 else scale(generator, *exponents)
+        output = Grid(float(np.float32(grid.scale**2 / ratio)), zero_point(generator))
+        file = op.quantized([grid], [output])
+        assert (file.ops, file.delegated) == (["MUL"], [] if exponents[0] == -20 else ["MUL"])
+        found = rule_codes(elementwise.square, [numbers(CODES - grid.zero_point)], [grid.scale], output)
+        assert np.array_equal(found, file.run(CODES)[0].ravel()), (grid, output)
+
+
+def test_a_square_is_rounded_other_than_a_product():
+    # code -105 is -119 centred: 14161 x float32(s x s / so) = 112.49999, but float32(x x) x float32(1 / so) = 112.5
+    grid, output = Grid(0.007460583467036486, 14), Grid(0.007006271742284298, -128)
+    file = one_op(lambda x: x * x, ALL_CODES).quantized([grid], [output])
+    centred, steps = numbers(CODES - grid.zero_point), numbers(grid.scale)
+    found = rule_codes(elementwise.square, [centred], [grid.scale], output)
+    product = elementwise.multiply([centred] * 2, [steps] * 2, numbers(output.scale), numbers(output.zero_point))
+    assert np.array_equal(found, file.run(CODES)[0].ravel())
+    assert (found[CODES == -105], ops.convert_to_numpy(product)[CODES == -105]) == (-15, -16)
+
+
 @pytest.mark.parametrize("name", BINARY)
 @pytest.mark.parametrize(
     "shapes",
@@ -212,6 +249,7 @@ NEXT_TO_A_HALF = {
     ("name", "grid", "output"),
     [
         ("gelu", Grid(0.05242370814085007, 11), Grid(0.006128889974206686, -48)),  # divided by the scale: -49, not -48
+        ("gelu", Grid(0.019804861396551132, -2), Grid(0.010633328929543495, -112)),  # 1 + rounded erf: 112, not 111
         ("gelu by tanh", Grid(0.008881879039108753, 127), Grid(0.00036521453876048326, 127)),  # float32 tanh: 8, not 9
         (
             "logistic",

@@ -10,7 +10,7 @@ from typing import Any
 
 from keras import ops
 
-from lowbit.quantizers import integer
+from lowbit.quantizers import elementwise_tables, integer
 from lowbit.quantizers.elementwise_fixed_point import multiplier_of
 from lowbit.quantizers.elementwise_fixed_point import multiply as fixed_point_product
 
@@ -20,12 +20,39 @@ _LEAST_RATIO, _RATIO_LIMIT = 2.0**-10, 2.0**8
 """XNNPACK adds where both scales / output scale lie in this range, its end left out."""
 
 
+LEAST_PRODUCT_RATIO, PRODUCT_RATIO_LIMIT = 2.0**-16, 2.0**8
+"""XNNPACK multiplies where product of scales / output scale lies in this range, its end left out.
+
+Beyond its end every product but 0 is out of the output's codes, and the built-in kernel's 16-bit sum overflows to the
+codes' other end (in whole blocks of 16 or 32 only): every file must keep away from that.
+"""
+
+
 def multiply(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tensor, zero_point: Tensor) -> Tensor:
-    """MUL in XNNPACK."""
+    """MUL of two tensors: in XNNPACK, or in the built-in kernel where the output's scale is too coarse."""
+    ratio = scales[0] * scales[1] / output_scale
+    return ops.cond(
+        ratio >= LEAST_PRODUCT_RATIO,
+        lambda: _multiply_xnnpack(centred, ratio, zero_point),
+        lambda: _codes(fixed_point_product(centred[0] * centred[1], multiplier_of(ratio)), zero_point),
+    )
+
+
+def square(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
+    """MUL of a tensor with itself, by a table in XNNPACK; in the built-in kernel it is a product like others."""
+    ratio = input_scale * input_scale / output_scale
+    return ops.cond(
+        ratio >= LEAST_PRODUCT_RATIO,
+        lambda: elementwise_tables.square(centred, input_scale, output_scale, zero_point),
+        lambda: multiply([centred, centred], [input_scale, input_scale], output_scale, zero_point),
+    )
+
+
+def _multiply_xnnpack(centred: Sequence[Tensor], ratio: Tensor, zero_point: Tensor) -> Tensor:
     # TensorFlow's graph optimizer turns (a * b) * scalar into (a * scalar) * b, which rounds otherwise; the rounding of
     # a product that is an integer already keeps it from that.
     product = ops.round(centred[0] * centred[1])
-    return integer.requantize(product, scales[0] * scales[1] / output_scale, zero_point)
+    return integer.requantize(product, ratio, zero_point)
 
 
 def add(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tensor, zero_point: Tensor) -> Tensor:

@@ -50,10 +50,12 @@ class _Link:
         sources: Sequence[TensorQuantizer | None] = (),
         is_output: bool = False,
         shared: TensorQuantizer | None = None,
+        is_one_tensor: bool = False,
     ) -> None:
         self.sources = tuple(sources)
         self.is_output = is_output
         self.shared = shared
+        self.is_one_tensor = is_one_tensor
 
 
 class _Links:
@@ -133,6 +135,7 @@ class SimulatedLayer(keras.layers.Layer):
         *,
         is_output: bool = False,
         shared: TensorQuantizer | None = None,
+        is_one_tensor: bool = False,
     ) -> None:
         """Link the selected use.
 
@@ -140,8 +143,9 @@ class SimulatedLayer(keras.layers.Layer):
             sources: the quantizers the inputs come from, in order (None: float).
             is_output: whether it makes an output of the model.
             shared: a quantizer of another layer that takes the place of this one's own.
+            is_one_tensor: whether there are several inputs and the file has one tensor for all of them.
         """
-        self._links.by_use[self._use] = _Link(sources, is_output, shared)
+        self._links.by_use[self._use] = _Link(sources, is_output, shared, is_one_tensor)
 
     def make_quantizers(self, name: str = "output_quantizer") -> list[ActivationQuantizer]:
         """A quantizer with a range from data for each use."""
@@ -155,6 +159,10 @@ class SimulatedLayer(keras.layers.Layer):
     def is_output(self) -> bool:
         """Whether this layer makes an output of the model."""
         return self._link.is_output
+
+    def takes_one_tensor_twice(self) -> bool:
+        """Whether its inputs are one tensor of the file, as in `x * x`."""
+        return self._link.is_one_tensor
 
     def sources(self) -> tuple[TensorQuantizer | None, ...]:
         return self._link.sources

@@ -34,6 +34,13 @@ def _pairwise(rule: Callable[..., Tensor]) -> Rule:
     return apply
 
 
+def _multiply(layer: Any, operands: Sequence[Operand], scale: Tensor, zero_point: Tensor) -> Tensor:
+    first, second = operands
+    if layer.takes_one_tensor_twice():
+        return elementwise.square(first.centred, first.scale, scale, zero_point)
+    return elementwise.multiply([first.centred, second.centred], [first.scale, second.scale], scale, zero_point)
+
+
 def _matmul(layer: Any, operands: Sequence[Operand], scale: Tensor, zero_point: Tensor) -> Tensor:
     x, y = operands
     second = y.centred
@@ -76,7 +83,7 @@ def _moved(layer: Any, operands: Sequence[Operand], scale: Tensor, zero_point: T
 RULES: Mapping[str, Rule] = {
     "add": _pairwise(elementwise.add),
     "subtract": _pairwise(elementwise.subtract),
-    "multiply": _pairwise(elementwise.multiply),
+    "multiply": _multiply,
     "matmul": _matmul,
     "mean": _over_axes(reductions.mean),
     "sum": _over_axes(reductions.total),

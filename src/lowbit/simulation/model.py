@@ -43,9 +43,14 @@ class Simulation(keras.Model):
                 if (owner, owner_use) != (layer, use):
                     owner.select(owner_use)
                     layer.link((), shared=owner.output_quantizers[owner_use])
+        in_file: dict[int, int] = {}
         for layer, inputs, output in self.graph():
             sources = [made_by.get(tensor) for tensor in inputs]
-            layer.link(sources, is_output=output in outputs, shared=layer.shared_quantizer())
+            tensors = [in_file.get(tensor, tensor) for tensor in inputs]
+            is_one = len(tensors) > 1 and len(set(tensors)) == 1
+            layer.link(sources, is_output=output in outputs, shared=layer.shared_quantizer(), is_one_tensor=is_one)
+            if isinstance(layer, Identity):
+                in_file[output] = tensors[0]
             made_by[output] = layer.tensor_quantizer()
         return self
 

@@ -15,8 +15,8 @@ from litert_quantizer import quantizer
 from litert_quantizer.algorithm_manager import AlgorithmName
 from litert_quantizer.qtyping import TFLOperationName
 
-from lowbit.errors import ExportError, InputError, UnsupportedError
-from lowbit.export import direct, flatbuffer, integers
+from lowbit.errors import ExportError, FileFormatError, InputError, UnsupportedError
+from lowbit.export import direct, flatbuffer, integers, limits
 from lowbit.export.parity import parity as measure_parity
 from lowbit.export.template import template
 from lowbit.files import replacing
@@ -80,11 +80,16 @@ def export(
     if not isinstance(model, Simulation):
         return export_variant(model, path, "float32", input_shape=input_shape)
     model.require_calibrated()
+    limits.require_finite(model)
     content = integers.quantize(template(model), model, io)
+    limits.check_scales(content)
     batches = None if parity is None else list(parity)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
-        check_file(temporary)
+        try:
+            check_file(temporary)
+        except FileFormatError as error:
+            raise limits.named(content, error) from error
         result = None if batches is None else measure_parity(model, temporary, batches)
         if result is not None:
             _check_agreement(result, least_agreement)

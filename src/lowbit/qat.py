@@ -2,15 +2,17 @@
 """Quantization-aware training: `training.fit` for simulations, with ranges frozen near the end."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from lowbit.errors import InputError
 from lowbit.quantizers import ActivationQuantizer
 from lowbit.simulation import Simulation
-from lowbit.training import History, TrainingEvent
+from lowbit.training import History, TrainingEvent, batch_norms
 from lowbit.training import fit as fit_model
 
 TRACKING_SHARE = 0.75
@@ -55,7 +57,7 @@ def fit(
     """Train a simulation in place; arguments, early stopping and errors as `lowbit.training.fit`.
 
     `batch_norm` defaults to "freeze", as fine-tuning a trained model wants it; a simulation that is
-    trained from scratch needs "train" or "reestimate".
+    trained from scratch needs "train" or "reestimate"; frozen statistics of a new layer are warned of.
 
     Raises:
         InputError: `simulation` is no simulation, and whatever `lowbit.training.fit` raises.
@@ -66,6 +68,8 @@ def fit(
             expected="a simulation",
             mend="call lowbit.quantize_model(model) first",
         )
+    if options.get("batch_norm", "freeze") == "freeze":
+        _tell_of_untrained_batch_norms(simulation)
     freeze = RangeFreeze(max(1, math.ceil(TRACKING_SHARE * epochs)))
     return fit_model(
         simulation,
@@ -78,3 +82,20 @@ def fit(
         on_event=on_event,
         **({"batch_norm": "freeze"} | options),
     )
+
+
+def _tell_of_untrained_batch_norms(simulation: Simulation) -> None:
+    """Frozen at mean 0 and variance 1 they normalize nothing: values and gradients grow or vanish layer by layer."""
+    untrained = [
+        norm.name
+        for norm in batch_norms(simulation)
+        if not np.any(keras.ops.convert_to_numpy(norm.moving_mean))
+        and np.all(keras.ops.convert_to_numpy(norm.moving_variance) == 1)
+    ]
+    if untrained:
+        warnings.warn(
+            f"{len(untrained)} batch norms, {untrained[0]!r} first, are frozen with the statistics of a new layer "
+            "(mean 0, variance 1): training can diverge or stand still; train the model, or load its weights, before "
+            'lowbit.quantize_model, or pass batch_norm="train"',
+            stacklevel=3,
+        )

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantization-aware training really trains, and mends what rounding after training breaks."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -84,3 +86,22 @@ def test_probabilities_at_the_output_are_rounded_in_inference_only(digits, digit
     assert np.abs(unrounded - np.rint(unrounded)).max() > 0.1
     training = np.asarray(digits_simulation(inputs, training=True)) * 256
     assert np.abs(training - np.rint(training)).max() > 0.1
+
+
+def test_frozen_statistics_of_a_new_batch_norm_are_told():
+    inputs = keras.Input((4,))
+    y = layers.BatchNormalization(name="norm")(layers.Dense(3, name="first")(inputs))
+    model = keras.Model(
+        inputs,
+        layers.Dense(2, "softmax", name="last")(layers.BatchNormalization(name="norm_2")(layers.Activation("tanh")(y))),
+    )
+    data = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
+    batches = [(data, np.arange(16) % 2)]
+    simulation = quantize_model(model, calibration=[data])
+    once = {"epochs": 1, "learning_rate": 1e-4}
+    with pytest.warns(UserWarning, match="2 batch norms, 'norm' first, are frozen with the statistics of a new layer"):
+        qat.fit(simulation, batches, None, **once)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        qat.fit(simulation, batches, None, batch_norm="train", **once)
+        qat.fit(simulation, batches, None, **once)

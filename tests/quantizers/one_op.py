@@ -182,6 +182,32 @@ class QuantizedFile:
         return QuantizedFile(self.content, builtin_only=True)
 
 
+def quantize_file(source: Grid, result: Grid, size: int) -> QuantizedFile:
+    """QUANTIZE from one grid to another (8 or 16 bits); shape (1, size)."""
+    codes = schema.BuiltinOperator
+    op = schema.OperatorCodeT(builtinCode=codes.QUANTIZE, deprecatedBuiltinCode=codes.QUANTIZE, version=1)
+    first, second = (np.array([n], dtype="int32") for n in range(2))
+    graph = schema.SubGraphT(
+        tensors=[_tensor("input_0", source, size), _tensor("output", result, size)],
+        inputs=first,
+        outputs=second,
+        operators=[schema.OperatorT(opcodeIndex=0, inputs=first, outputs=second)],
+    )
+    model = schema.ModelT(version=3, operatorCodes=[op], subgraphs=[graph], buffers=[schema.BufferT()])
+    return QuantizedFile(flatbuffer.write(model))
+
+
+def _tensor(name: str, grid: Grid, size: int) -> Any:
+    return schema.TensorT(
+        name=name,
+        shape=np.array([1, size], dtype="int32"),
+        type={8: schema.TensorType.INT8, 16: schema.TensorType.INT16}[grid.bits],
+        quantization=schema.QuantizationParametersT(
+            scale=np.array([grid.scale], dtype="float32"), zeroPoint=np.array([grid.zero_point], dtype="int64")
+        ),
+    )
+
+
 def _position(detail: dict[str, Any]) -> int:
     return int(re.findall(r"input_(\d+)", detail["name"])[0])
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from lowbit.quantizers import elementwise, elementwise_tables, integer
-from quantizers.one_op import Grid, one_op
+from quantizers.one_op import Grid, one_op, quantize_file
 
 CODES = np.arange(-128, 128)
 PAIRS = [pair.ravel() for pair in np.meshgrid(CODES, CODES, indexing="ij")]
@@ -29,7 +29,7 @@ def compiled(rule, arity):
 _COMPILED = {}
 
 
-def rule_codes(rule, centred, scales, output):
+def rule_codes(rule, centred, scales, output, lowest=-128, highest=127):
     """The rule's clamped codes, the same eager and compiled; as two arrays in a list for ops on two tensors."""
     if len(centred) == 1:
         arguments = centred[0], numbers(scales[0]), numbers(output.scale), numbers(output.zero_point)
@@ -38,7 +38,7 @@ def rule_codes(rule, centred, scales, output):
     eager = ops.convert_to_numpy(rule(*arguments))
     in_graph = ops.convert_to_numpy(compiled(rule, len(centred))(*arguments))
     assert np.array_equal(eager, in_graph)
-    return np.clip(eager, -128, 127)
+    return np.clip(eager, lowest, highest)
 
 
 def equal_codes(op, rule, inputs, output, data, *, builtin=False):
@@ -307,3 +307,19 @@ def test_reciprocal_roots_where_the_kernels_iteration_ends_too_low():
         grid, output = Grid(input_scale, -128), Grid(output_scale, -100)
         found = rule_codes(elementwise_tables.rsqrt, [numbers(CODES + 128)], [grid.scale], output)
         assert np.array_equal(found, op.quantized([grid], [output]).run(CODES)[0].ravel())
+
+
+@pytest.mark.parametrize(("bits", "output_bits", "ratio"), [(8, 16, (-6.0, 14.0)), (16, 8, (-14.0, 6.0))])
+def test_quantize_between_8_and_16_bits(bits, output_bits, ratio):
+    generator = np.random.default_rng(19)
+    codes = np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
+    for _ in range(12):
+        grid = Grid(scale(generator, -9, 0), zero_point(generator) if bits == 8 else 0, bits)
+        step = float(np.float32(grid.scale / scale(generator, *ratio)))
+        output = Grid(step, zero_point(generator) if output_bits == 8 else 0, output_bits)
+        file = quantize_file(grid, output, codes.size)
+        assert not file.delegated
+        limit = 2 ** (output_bits - 1)
+        rule = elementwise.rescale_fixed_point
+        found = rule_codes(rule, [numbers(codes - grid.zero_point)], [grid.scale], output, -limit, limit - 1)
+        assert np.array_equal(found, file.run(codes)[0].ravel()), (grid, output)

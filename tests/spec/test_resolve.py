@@ -85,7 +85,9 @@ def test_later_rules_win_setting_by_setting(setting: str, spec: str, rules: list
         ({"layer_type": "LSTM"}, "expected a class among Conv2D, Dense, DepthwiseConv2D;"),
         ({"match": "Conv1", "layer_type": "Dense"}, "expected a Dense layer such as predictions;"),
         pytest.param(
-            {"match": lambda layer: False}, "expected a function that is true for at least one of 4 layers", id="function"
+            {"match": lambda layer: False},
+            "expected a function that is true for at least one of 4 layers",
+            id="function",
         ),
     ],
     ids=str,

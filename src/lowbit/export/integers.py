@@ -14,7 +14,7 @@ from lowbit.errors import ExportError
 from lowbit.export import flatbuffer
 from lowbit.export.template import Template, constant_name
 from lowbit.quantizers.activation import TensorQuantizer
-from lowbit.quantizers.affine import code_range, range_in_float64
+from lowbit.quantizers.affine import code_range
 from lowbit.simulation import Simulation
 from lowbit.simulation.base import Constant
 from lowbit.simulation.weighted import WeightedLayer
@@ -25,11 +25,11 @@ _WEIGHTED_OPS = (_Op.CONV_2D, _Op.DEPTHWISE_CONV_2D, _Op.FULLY_CONNECTED, _Op.CO
 
 
 class Grid(NamedTuple):
-    """Scale (a float32 value), zero point and bits of one activation."""
+    """Scale (a float32 value) and zero point of one activation, and the range that litert-quantizer makes them of."""
 
     scale: float
     zero_point: int
-    bits: int
+    limits: tuple[float, float]
 
 
 def fill(template: Template, simulation: Simulation) -> bytes:
@@ -59,7 +59,7 @@ def quantize(template: Template, simulation: Simulation, io: str) -> bytes:
     grids = _grids(simulation)
     worker = quantizer.Quantizer(_filled(template, constants))
     _configure(worker, template, simulation, io)
-    ranges = _activation_ranges(grids) | _constant_ranges(template, constants, simulation.spec.activations)
+    ranges = _activation_ranges(grids) | _constant_ranges(template, constants)
     if not ranges:
         return _filled(template, constants)  # every layer stays float
     try:
@@ -91,7 +91,7 @@ def _grids(simulation: Simulation) -> dict[str, Grid]:
     for name, tensor_quantizer in tensor_quantizers(simulation).items():
         if id(tensor_quantizer) not in known:
             scale, zero_point = (ops.convert_to_numpy(value) for value in tensor_quantizer.parameters())
-            known[id(tensor_quantizer)] = Grid(float(scale), int(zero_point), tensor_quantizer.bits)
+            known[id(tensor_quantizer)] = Grid(float(scale), int(zero_point), tensor_quantizer.range_in_file())
         grids[name] = known[id(tensor_quantizer)]
     return grids
 
@@ -105,11 +105,15 @@ def _constants(simulation: Simulation, integer: bool) -> dict[str, Constant]:
 
 
 def _configure(worker: quantizer.Quantizer, template: Template, simulation: Simulation, io: str) -> None:
-    spec = simulation.spec
-    worker.add_static_config(".*", _Op.ALL_SUPPORTED, spec.activations, 8, _CHANNELWISE)
+    bits = simulation.spec.activations
+    worker.add_static_config(".*", _Op.ALL_SUPPORTED, bits, 8, _CHANNELWISE)
+    float_names = simulation.edges()
+    for name, found in tensor_quantizers(simulation).items():
+        if found.bits != bits and name not in float_names:
+            worker.add_static_config(_scope(name), _Op.ALL_SUPPORTED, found.bits, 8, _CHANNELWISE)
     for layer, _, _ in simulation.graph():
         if isinstance(layer, WeightedLayer) and (layer.weight_bits != 8 or not layer.per_channel):
-            config = _weighted_config(spec.activations, layer)
+            config = _weighted_config(layer)
             for op in _WEIGHTED_OPS:
                 worker.update_quantization_recipe(_scope(layer.tensor_name), op, config)
     for name in template.float_scopes:
@@ -119,11 +123,11 @@ def _configure(worker: quantizer.Quantizer, template: Template, simulation: Simu
             worker.update_quantization_recipe(".*", op, algorithm_key=AlgorithmName.NO_QUANTIZE)
 
 
-def _weighted_config(activation_bits: int, layer: WeightedLayer) -> qtyping.OpQuantizationConfig:
+def _weighted_config(layer: WeightedLayer) -> qtyping.OpQuantizationConfig:
     """Checks are skipped as the quantizer's policy has no 4-bit depthwise kernels; the runtime does."""
     return qtyping.OpQuantizationConfig(
         activation_tensor_config=qtyping.TensorQuantizationConfig(
-            num_bits=activation_bits, symmetric=activation_bits == 16
+            num_bits=layer.activation_bits, symmetric=layer.activation_bits == 16
         ),
         weight_tensor_config=qtyping.TensorQuantizationConfig(
             num_bits=layer.weight_bits,
@@ -146,22 +150,20 @@ Ranges = dict[str, dict[str, np.ndarray]]
 def _activation_ranges(grids: dict[str, Grid]) -> Ranges:
     ranges = {}
     for name, grid in grids.items():
-        low, high = range_in_float64(grid.scale, grid.zero_point, grid.bits)
+        low, high = grid.limits
         ranges[name] = {"min": np.array([low]), "max": np.array([high])}
     return ranges
 
 
-def _constant_ranges(template: Template, constants: dict[str, Constant], activation_bits: int) -> Ranges:
+def _constant_ranges(template: Template, constants: dict[str, Constant]) -> Ranges:
     shapes = _shapes(template)
     ranges = {}
     for name, constant in constants.items():
         if constant.scale is None or constant.bits is None:
             continue
         scale = constant.scale.astype("float64")
-        if constant.is_operand:
-            lowest, highest = code_range(activation_bits, narrow=activation_bits == 16)
-        else:
-            lowest, highest = code_range(constant.bits, narrow=True)
+        is_narrow = not constant.is_operand or constant.bits == 16
+        lowest, highest = code_range(constant.bits, narrow=is_narrow)
         shape = _channel_shape(shapes[name], template.slots[name][1] // constant.together, scale.size)
         low, high = (scale * (code - constant.zero_point) for code in (lowest, highest))
         ranges[name] = {"min": low.reshape(shape), "max": high.reshape(shape)}

@@ -160,10 +160,12 @@ def _check_request(model: Any, path: str | Path, spec: Spec | str | None, io: st
             expected="a spec for a float model only",
             mend="leave spec out; the simulation knows its own",
         )
-    bits = model.spec.activations if isinstance(model, Simulation) else Spec.parse(spec or "w8a8").activations
+    bits = model.edge_bits() if isinstance(model, Simulation) else Spec.parse(spec or "w8a8").activations
     if io == "int8" and bits != 8:
         raise InputError(
-            received=f"io='int8' for {bits}-bit activations", expected="8-bit activations", mend="pass io='float32'"
+            received=f"io='int8' for inputs or outputs of {bits} bits",
+            expected="8-bit activations there",
+            mend="pass io='float32'",
         )
     if io == "int8" and not isinstance(model, Simulation) and spec is None:
         raise InputError(

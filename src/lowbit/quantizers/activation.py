@@ -24,6 +24,11 @@ class TensorQuantizer(keras.layers.Layer):
         """Scale and zero point, float32 scalars."""
         raise NotImplementedError
 
+    def range_in_file(self) -> tuple[float, float]:
+        """The (min, max) from which litert-quantizer derives exactly these parameters."""
+        scale, zero_point = (float(ops.convert_to_numpy(value)) for value in self.parameters())
+        return affine.range_in_float64(scale, int(zero_point), self.bits)
+
     def centred(self, x: Tensor) -> Tensor:
         """Real values that lie on this quantizer's grid -> code - zero point, integers in float32."""
         scale, _ = self.parameters()
@@ -74,6 +79,7 @@ class ActivationQuantizer(TensorQuantizer):
         super().__init__(bits=bits, **kwargs)
         self.symmetric = symmetric
         self.momentum = momentum
+        self.is_narrowed = False  # whether a 16-bit tensor is one of 8 bits for some of its readers
         self.minimum = self._scalar("minimum")
         self.maximum = self._scalar("maximum")
         self.observations = self._scalar("observations")
@@ -83,12 +89,23 @@ class ActivationQuantizer(TensorQuantizer):
         return self.add_weight(shape=(), initializer=initializer, trainable=False, name=name)
 
     def parameters(self) -> tuple[Tensor, Tensor]:
-        return affine.activation_parameters(
-            ops.convert_to_tensor(self.minimum),
-            ops.convert_to_tensor(self.maximum),
-            self.bits,
-            symmetric=self.symmetric,
-        )
+        if self.is_narrowed:
+            return affine.widened(*self.in_eight_bits())
+        return self._parameters(self.bits)
+
+    def in_eight_bits(self) -> tuple[Tensor, Tensor]:
+        """Scale and zero point of the same range in 8 bits."""
+        return self._parameters(8)
+
+    def _parameters(self, bits: int) -> tuple[Tensor, Tensor]:
+        low, high = ops.convert_to_tensor(self.minimum), ops.convert_to_tensor(self.maximum)
+        return affine.activation_parameters(low, high, bits, symmetric=self.symmetric)
+
+    def range_in_file(self) -> tuple[float, float]:
+        if not self.is_narrowed:
+            return super().range_in_file()
+        scale, zero_point = (float(ops.convert_to_numpy(value)) for value in self.in_eight_bits())
+        return affine.range_in_float64(scale, int(zero_point), 8)
 
     def input_codes(self, x: Tensor) -> Tensor:
         """Any real values -> codes as LiteRT's QUANTIZE makes them: times the float32 reciprocal of the scale.

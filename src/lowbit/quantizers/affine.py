@@ -56,6 +56,14 @@ def activation_parameters(
     return scale, zero_point
 
 
+def widened(scale: Tensor, zero_point: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and zero point in 16 bits of the range that an 8-bit grid has; as litert-quantizer derives them."""
+    lowest, highest = code_range(8)
+    steps = ops.maximum(zero_point - float(lowest), float(highest) - zero_point)
+    bound = ops.cast(scale, "float64") * ops.cast(steps, "float64")
+    return ops.cast(bound / float(code_range(16)[1]), "float32"), ops.zeros_like(zero_point)
+
+
 def fake_quantize_range(scale: Tensor, zero_point: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     """The real values of the lowest and highest code, as fake-quantization ops take them."""
     lowest, highest = code_range(bits, narrow=bits == 16)

@@ -95,6 +95,12 @@ def _on_one_grid(centred: Sequence[Tensor], scales: Sequence[Tensor], bits: int)
     return operands, grid
 
 
+def rescale_fixed_point(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
+    """QUANTIZE between int8 and int16 codes, a built-in kernel."""
+    ratio = ops.cast(input_scale, "float64") / ops.cast(output_scale, "float64")
+    return _codes(fixed_point_product(centred, multiplier_of(ratio)), zero_point)
+
+
 def relu(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """RELU as an op by itself, a built-in kernel."""
     ratio = input_scale / output_scale

@@ -100,7 +100,7 @@ def inspect(path: str | os.PathLike[str]) -> FileSummary:
 
 def _kind(graph: Graph, op: StoredOp) -> str:
     """ "float", "hybrid", "int", or "conversion" at the file's edge or of a constant."""
-    if op.name in CONVERSIONS:
+    if op.name in CONVERSIONS and not is_integer(graph, op):
         of_constant = all(graph.tensors[index].constant for index in op.inputs)
         at_edge = op.inputs[0] in graph.inputs or op.outputs[0] in graph.outputs
         return "conversion" if of_constant or at_edge else "float"

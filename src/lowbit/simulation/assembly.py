@@ -18,6 +18,7 @@ from lowbit.simulation.model import Simulation
 from lowbit.simulation.moving import SameScale
 from lowbit.simulation.operations import QuantizedOperation
 from lowbit.simulation.passing import Identity, KeptFloat, QuantizeInput
+from lowbit.simulation.requantizing import Requantize
 from lowbit.simulation.weighted import (
     QuantizedConv2D,
     QuantizedConv2DTranspose,
@@ -53,6 +54,7 @@ class Assembly:
         self.layers: dict[Any, SimulatedLayer] = {}
         self.calls: Counter[Any] = Counter()
         self.rescaled: dict[int, Any] = {}
+        self.requantized: dict[int, Any] = {}
         self.integer: dict[int, Any] = {}
         self.floating: dict[int, Any] = {}
 
@@ -81,20 +83,28 @@ class Assembly:
         stays_float = step.kind in ("float", "embedding") or (
             step.kind == "identity" and step.inputs[0] not in self.integer
         )
-        find = self._as_it_is if stays_float else self._quantized
-        values = [find(tensor) for tensor in step.tensors]
+        bits = self._bits(step)
+        if stays_float:
+            values = [self._as_it_is(tensor) for tensor in step.tensors]
+        elif step.kind == "identity":
+            values = [self.integer[tensor] for tensor in step.tensors]
+        else:
+            values = [self._quantized(tensor, bits) for tensor in step.tensors]
         if step.kind in SAME_AS_OUTPUT:
-            values = [self._with_free_scale(value) for value in values]
+            values = [self._with_free_scale(value, bits) for value in values]
         layer, use = self._layer(step)
         made = layer(values if len(values) > 1 else values[0], **({"use": use} if use else {}))
         makes_float = stays_float and step.kind != "embedding"
         (self.floating if makes_float else self.integer)[step.output] = made
 
+    def _bits(self, step: Step) -> int:
+        return self.spec.activations if step.node is None else self.settings[step.node.path].activations
+
     def _as_it_is(self, tensor: int) -> Any:
         return self.floating[tensor] if tensor in self.floating else self.integer[tensor]
 
-    def _quantized(self, tensor: int) -> Any:
-        """A tensor of codes; a float one gets the QUANTIZE op behind it, once."""
+    def _quantized(self, tensor: int, bits: int) -> Any:
+        """A tensor of codes of these bits; one of other bits or in float gets a QUANTIZE op behind it, once."""
         if tensor not in self.integer:
             source = self.floating[tensor]
             if not str(source.dtype).startswith("float"):
@@ -103,27 +113,33 @@ class Assembly:
                     expected="whole numbers as indices of an Embedding only",
                     mend="make the input float32 (keras.Input(..., dtype='float32'))",
                 )
-            maker = source._keras_history.operation
-            name = maker.tensor_name if isinstance(maker, SimulatedLayer) else source.name
-            edge = QuantizeInput(activation_bits=self.spec.activations, name=f"{name}_quantized")
-            self.integer[tensor] = edge(source)
-        return self.integer[tensor]
+            self.integer[tensor] = QuantizeInput(activation_bits=bits, name=f"{_name(source)}_quantized")(source)
+        return self._requantized(self.integer[tensor], bits)
 
-    def _with_free_scale(self, tensor: Any) -> Any:
-        """A tensor that can take the scale of others: one of a prescribed range is multiplied by 1 first."""
-        made = tensor
-        while made._keras_history.operation.passes_scale:
-            history = made._keras_history
-            made = history.operation._inbound_nodes[history.node_index].input_tensors[0]
+    def _requantized(self, tensor: Any, bits: int) -> Any:
+        made = _behind(tensor, Identity)  # which is no op of the file
         maker = made._keras_history.operation
-        if getattr(maker, "kind", None) not in FIXED_RANGE:
+        if maker.activation_bits == bits:
+            return tensor
+        if isinstance(maker, QuantizeInput):
+            raise UnsupportedError(
+                received=f"{maker.name.removesuffix('_quantized')!r}, in float, read by layers of 8 and of 16 bits",
+                expected="one number of bits for what is read in float",
+                mend="give all layers that read it the same bits (lowbit.Rule)",
+            )
+        if id(made) not in self.requantized:
+            self.requantized[id(made)] = Requantize(activation_bits=bits, name=f"{_name(made)}_quantized")(made)
+        return self.requantized[id(made)]
+
+    def _with_free_scale(self, tensor: Any, bits: int) -> Any:
+        """A tensor that can take the scale of others: one of a prescribed range is multiplied by 1 first."""
+        maker = _behind(tensor, SimulatedLayer)._keras_history.operation
+        if getattr(maker, "kind", None) not in FIXED_RANGE and not isinstance(maker, Requantize):
             return tensor
         if id(tensor) not in self.rescaled:
             operands = [None, {"shape": [1], "trainable": False}]
             name = f"{tensor._keras_history.operation.name}_rescaled"
-            layer = QuantizedOperation(
-                kind="multiply", operands=operands, name=name, activation_bits=self.spec.activations
-            )
+            layer = QuantizedOperation(kind="multiply", operands=operands, name=name, activation_bits=bits)
             layer.parameters[0].assign([1.0])
             self.rescaled[id(tensor)] = layer(tensor)
         return self.rescaled[id(tensor)]
@@ -141,7 +157,7 @@ class Assembly:
         setting = self.settings[step.node.path] if step.node is not None else None
         common: dict[str, Any] = {
             "name": step.name,
-            "activation_bits": setting.activations if setting else self.spec.activations,
+            "activation_bits": self._bits(step),
             "symmetric": bool(setting and setting.symmetric and setting.activations == 8),
             "members": step.members,
             "uses": self.uses[step.owner] if step.owner is not None else 1,
@@ -210,6 +226,22 @@ class Assembly:
         """The number of the model's weight that a parameter is, and its transpose; None for a constant."""
         number = self.numbers.get(id(parameter.source))
         return None if number is None else [number, None if parameter.axes is None else list(parameter.axes)]
+
+
+def _behind(tensor: Any, kind: type[SimulatedLayer]) -> Any:
+    """The tensor whose codes this one has: back through layers of a kind that pass scales on."""
+    while isinstance(layer := tensor._keras_history.operation, kind) and layer.passes_scale:
+        tensor = layer._inbound_nodes[tensor._keras_history.node_index].input_tensors[0]
+    return tensor
+
+
+def _name(tensor: Any) -> str:
+    """The name that a tensor has in the file."""
+    layer, node = tensor._keras_history.operation, tensor._keras_history.node_index
+    if not isinstance(layer, SimulatedLayer):
+        return str(tensor.name)
+    layer.select(layer._inbound_nodes[node].arguments.kwargs.get("use", 0))
+    return layer.tensor_name
 
 
 def _held(step: Step, input_shape: Any) -> keras.layers.Layer:

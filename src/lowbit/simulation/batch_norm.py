@@ -72,7 +72,7 @@ class QuantizedBatchNorm(WrappingLayer):
         named = zip(("factor", "shift"), batch_norm_as_affine(self.layer), strict=True)
         if not integer:
             return {name: Constant(values=ops.convert_to_numpy(value)) for name, value in named}
-        return {name: quantized_constant(value) for name, value in named}
+        return {name: quantized_constant(value, self.activation_bits) for name, value in named}
 
     def deploy(self, inputs: list[Tensor], constants: Mapping[str, Tensor], mark: Mark) -> Tensor:
         product = mark("product", inputs[0] * constants["factor"], self.product_quantizer)

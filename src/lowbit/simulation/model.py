@@ -86,6 +86,11 @@ class Simulation(keras.Model):
         names = {tensor.name for tensor in self.inputs}
         return {name: layer for name, layer in self.edges().items() if name in names}
 
+    def edge_bits(self) -> int:
+        """The most bits that an input or output of the file has."""
+        ends = [*self.input_edges().values(), *(tensor._keras_history.operation for tensor in self.outputs)]
+        return max(layer.activation_bits for layer in ends)
+
     def with_unrounded_outputs(self) -> keras.Model:
         """The same layers and weights, but a softmax, sigmoid or tanh at the output is not rounded.
 

@@ -115,7 +115,7 @@ class QuantizedOperation(SimulatedLayer):
     def constants(self, integer: bool) -> dict[str, Constant]:
         if not integer:
             return {value.name: Constant(values=ops.convert_to_numpy(value)) for value in self.parameters}
-        return {value.name: quantized_constant(value) for value in self.parameters}
+        return {value.name: quantized_constant(value, self.activation_bits) for value in self.parameters}
 
     def deploy(self, inputs: list[Tensor], constants: Mapping[str, Tensor], mark: Mark) -> Tensor:
         values = self._arranged(inputs, [constants[value.name] for value in self.parameters])
@@ -158,6 +158,7 @@ def _fake_quantized(values: Tensor) -> Tensor:
     return values + ops.stop_gradient(constant_grid(values)[2] - values)
 
 
-def quantized_constant(values: Tensor) -> Constant:
+def quantized_constant(values: Tensor, bits: int) -> Constant:
+    """An operand in codes of 8 bits, stored in as many `bits` as the activations have."""
     codes, scale, on_grid = (ops.convert_to_numpy(v) for v in constant_grid(values))
-    return Constant(values=on_grid, codes=codes.astype("int8"), scale=np.atleast_1d(scale), bits=8, is_operand=True)
+    return Constant(values=on_grid, codes=codes.astype("int8"), scale=np.atleast_1d(scale), bits=bits, is_operand=True)

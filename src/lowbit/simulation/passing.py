@@ -16,8 +16,36 @@ from lowbit.simulation import float_work
 from lowbit.simulation.base import Mark, SimulatedLayer, Tensor, WrappingLayer
 
 
+class PutIn(SimulatedLayer):
+    """A QUANTIZE op, which litert-quantizer puts into the integer file; the float file has nothing there."""
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def float_output(self, inputs: list[Tensor]) -> Tensor:
+        return inputs[0]
+
+    def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
+        return inputs[0]
+
+    def put_in_codes(self, inputs: Tensor) -> Tensor:
+        """The op's codes, for real values."""
+        raise NotImplementedError
+
+    def call(self, inputs: Tensor, training: bool | None = False, use: int = 0) -> Tensor:
+        if training or current_mode() is not Mode.SIMULATE:
+            return super().call(inputs, training=training, use=use)
+        codes = self.put_in_codes(inputs)
+        record(self.tensor_name, codes)
+        return self.output_quantizer.to_real(codes)
+
+    def deploy(self, inputs: list[Tensor], constants: Mapping[str, Tensor], mark: Mark) -> Tensor:
+        """Its input is a tensor with a name already."""
+        return inputs[0]
+
+
 @keras.saving.register_keras_serializable("lowbit")
-class QuantizeInput(SimulatedLayer):
+class QuantizeInput(PutIn):
     """The QUANTIZE op behind a float tensor: an input of the file, or what a layer kept float computes.
 
     At an input of an int8 file it is the input itself.
@@ -30,25 +58,8 @@ class QuantizeInput(SimulatedLayer):
         self.output_quantizers = self.make_quantizers()
         self.built = True
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
-
-    def float_output(self, inputs: list[Tensor]) -> Tensor:
-        return inputs[0]
-
-    def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
-        return inputs[0]
-
-    def call(self, inputs: Tensor, training: bool | None = False, use: int = 0) -> Tensor:
-        if training or current_mode() is not Mode.SIMULATE:
-            return super().call(inputs, training=training, use=use)
-        codes = self.output_quantizer.input_codes(inputs)
-        record(self.tensor_name, codes)
-        return self.output_quantizer.to_real(codes)
-
-    def deploy(self, inputs: list[Tensor], constants: Mapping[str, Tensor], mark: Mark) -> Tensor:
-        """The op is put in by the quantizer; its float input is a tensor with a name already."""
-        return inputs[0]
+    def put_in_codes(self, inputs: Tensor) -> Tensor:
+        return self.output_quantizer.input_codes(inputs)
 
 
 @keras.saving.register_keras_serializable("lowbit")

@@ -86,16 +86,9 @@ def _settings(graph: FlatGraph, spec: Spec, rules: Iterable[Rule]) -> dict[str, 
 
 
 def _activation_bits(settings: dict[str, LayerSetting], spec: Spec) -> int:
-    """The one number of bits that all activations have."""
+    """The bits of all activations, or the spec's where rules make them differ."""
     bits = {setting.activations for setting in settings.values() if not setting.keep_float}
-    if len(bits) > 1:
-        odd = next(path for path, setting in settings.items() if setting.activations != spec.activations)
-        raise UnsupportedError(
-            received=f"{settings[odd].activations}-bit activations for {odd!r} in a {spec.name} model",
-            expected="activations of the same bits in the whole model",
-            mend="give the bits in the spec (spec='w8a16'), keep the layer float, or match='*'",
-        )
-    return bits.pop() if bits else spec.activations
+    return bits.pop() if len(bits) == 1 else spec.activations
 
 
 def _configuration(model: keras.Model) -> str | None:

@@ -11,7 +11,7 @@ from litert_quantizer import qtyping, quantizer
 from litert_quantizer.algorithm_manager import AlgorithmName
 
 from lowbit.errors import ExportError
-from lowbit.export import flatbuffer
+from lowbit.export import flatbuffer, wiring
 from lowbit.export.template import Template, constant_name
 from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.quantizers.affine import code_range
@@ -67,6 +67,8 @@ def quantize(template: Template, simulation: Simulation, io: str) -> bytes:
     except ValueError as error:
         raise ExportError(f"litert-quantizer refused the file: {error}") from error
     model = flatbuffer.read(bytes(result.quantized_model))
+    wiring.mend(model)
+    wiring.check(model)
     _check_activations(model, grids)
     _settle_constants(model, template, constants)
     return flatbuffer.write(model)

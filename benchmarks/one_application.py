@@ -77,6 +77,19 @@ def build(name: str, side: int, classes: int = CLASSES) -> keras.Model:
     return function(weights=None, input_shape=(side, side, 3), include_top=True, classes=classes)
 
 
+@contextmanager
+def without_dropout(model: keras.Model) -> Iterator[None]:
+    """Statistics of a training pass are then those of inference: dropped blocks make the deep EfficientNets grow."""
+    rates = {layer: layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)}
+    for layer in rates:
+        layer.rate = 0.0
+    try:
+        yield
+    finally:
+        for layer, rate in rates.items():
+            layer.rate = rate
+
+
 def preprocessed(name: str, pixels: np.ndarray) -> np.ndarray:
     """Pixels 0..255 as the model takes them."""
     module = sys.modules[getattr(keras.applications, name).__module__]
@@ -97,7 +110,8 @@ def measure(name: str, record: Record, folder: Path) -> None:
     with record.stage("build"):
         model = build(name, side)
         # Without it a deep model answers 0 in inference, whose ranges tell nothing and which no step can be trained on.
-        reestimate_batch_norm(model, [images])
+        with without_dropout(model):
+            reestimate_batch_norm(model, [images])
     record.add(side=side, parameters=model.count_params())
     with record.stage("quantize_model"):
         simulation = lowbit.quantize_model(model, "w8a8")
@@ -106,9 +120,9 @@ def measure(name: str, record: Record, folder: Path) -> None:
     with record.stage("calibrate"):
         lowbit.calibrate(simulation, [images])
     with record.stage("fit"):
-        # Batch norms over two samples of one pixel each have huge gradients, in plain Keras as well.
+        # Batch norms over few samples of one pixel each have huge gradients, in plain Keras as well.
         simulation.compile(keras.optimizers.SGD(1e-4, clipvalue=1.0), "sparse_categorical_crossentropy")
-        simulation.fit(images[:2], np.arange(2), batch_size=2, verbose=0)
+        simulation.fit(images, np.arange(CALIBRATION), batch_size=CALIBRATION, verbose=0)
     finish(simulation, images[-COMPARED:], record, folder)
 
 

@@ -82,11 +82,14 @@ PRODUCTS = {
     "rank 4, transposed": ((1, 4, 40, 32), (1, 4, 40, 32), True),
     "sums beyond float32": ((1, 20, 600), (1, 600, 50), False),
     "many": ((2, 120, 17), (2, 17, 120), False),
+    "few": ((2, 5, 3), (2, 5, 3), True),
+    "other ranks": ((2, 60, 5), (5, 70), False),
 }
 
 
+@pytest.mark.parametrize("is_delegated", [False, True], ids=["built in", "XNNPACK"])
 @pytest.mark.parametrize(("first", "second", "transposed"), PRODUCTS.values(), ids=PRODUCTS)
-def test_products_of_two_computed_tensors(first, second, transposed):
+def test_products_of_two_computed_tensors(first, second, transposed, is_delegated):
     generator = np.random.default_rng(1)
     file = one_op(lambda a, b: tf.matmul(a, b, transpose_b=transposed), [first, second])
     base = file.quantized([Grid(0.1), Grid(0.1)], [Grid(0.1)])
@@ -94,18 +97,19 @@ def test_products_of_two_computed_tensors(first, second, transposed):
     @tf.function
     def simulated(a, b, *numbers):
         b = ops.swapaxes(b, -1, -2) if transposed else b
-        return reductions.batch_matmul(a, b, numbers[:2], numbers[2:])
+        return reductions.batch_matmul(a, b, numbers[:2], numbers[2:4], numbers[4])
 
     for _ in range(60):
         grids = [any_grid(generator), any_grid(generator)]
+        grids[1] = grids[1]._replace(zero_point=0 if is_delegated else grids[1].zero_point or 1)
         spread = grids[0].scale * grids[1].scale * np.sqrt(first[-1]) * 100 * np.exp(generator.uniform(-1, 3))
         target = any_grid(generator)._replace(scale=float(np.float32(spread)))
         values = [any_codes(generator, *first), any_codes(generator, *second)]
         run = base.with_grids(dict(zip(file.inputs, grids, strict=True)) | {file.outputs[0]: target})
-        numbers = (grids[0].scale, grids[1].scale, target.scale, float(target.zero_point))
+        numbers = (grids[0].scale, grids[1].scale, target.scale, *(float(grid.zero_point) for grid in (target, grids[1])))
         found = simulated(*map(centred, values, grids), *map(tf.constant, numbers)).numpy()
         assert np.array_equal(np.clip(found, -128, 127), run.run(*values)[0]), (grids, target)
-    assert run.delegated == []
+    assert run.delegated == (run.ops if is_delegated else [])
 
 
 def _weights(*shape):

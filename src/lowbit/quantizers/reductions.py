@@ -55,18 +55,26 @@ def _requantized_sum(
     return ops.round(raw * multiplier + (target[1] - offset * multiplier))
 
 
-def batch_matmul(first: Tensor, second: Tensor, scales: Sequence[Tensor], target: Grid) -> Tensor:
-    """BATCH_MATMUL of two computed tensors, a built-in kernel: fixed point, rounded twice.
+def batch_matmul(first: Tensor, second: Tensor, scales: Sequence[Tensor], target: Grid, second_zero: Tensor) -> Tensor:
+    """BATCH_MATMUL of two computed tensors: XNNPACK takes it where the second's zero point is 0, and rounds once.
+
+    Any other zero point is left to the built-in kernel: fixed point, rounded twice.
 
     Args:
         first: centred, shape (..., rows, terms).
         second: centred, shape (..., terms, columns); transposed already where the op says so.
         scales: of first and second.
+        second_zero: zero point of the second.
     """
-    # the runtime multiplies the scales in float32 and divides in float64
-    ratio = ops.cast(scales[0] * scales[1], "float64") / ops.cast(target[0], "float64")
-    products = multiply(exact_matmul(first, second), multiplier_of(ratio))
-    return ops.cast(products, "float32") + target[1]
+    sums = exact_matmul(first, second)
+    # the runtime multiplies the scales in float32; XNNPACK divides in float32 too, the built-in kernel in float64
+    scale = scales[0] * scales[1]
+    ratio = ops.cast(scale, "float64") / ops.cast(target[0], "float64")
+    return ops.where(
+        ops.equal(second_zero, 0.0),
+        integer.requantize(ops.cast(ops.round(sums), "float32"), scale / target[0], target[1]),
+        ops.cast(multiply(sums, multiplier_of(ratio)), "float32") + target[1],
+    )
 
 
 def exact_matmul(first: Tensor, second: Tensor) -> Tensor:

@@ -47,7 +47,8 @@ def _matmul(layer: Any, operands: Sequence[Operand], scale: Tensor, zero_point: 
     if layer.settings.get("transpose_y"):
         rank = len(second.shape)
         second = ops.transpose(second, [*range(rank - 2), rank - 1, rank - 2])
-    return reductions.batch_matmul(x.centred, second, [x.scale, y.scale], (scale, zero_point))
+    _, second_zero = layer.source(1).parameters()
+    return reductions.batch_matmul(x.centred, second, [x.scale, y.scale], (scale, zero_point), second_zero)
 
 
 def _over_axes(rule: Callable[..., Tensor]) -> Rule:

@@ -13,8 +13,8 @@ demo: $(READY)  ## the main job on real data: the guide's table, complete, in ab
 test: $(READY)  ## all tests but the slow ones, files shared out among processes (a process takes about 2 GiB)
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
-test-slow: $(READY)  ## the tests that take minutes: whole architectures, each in a process of its own
-	$(BIN)/python -m pytest -m slow
+test-slow: $(READY)  ## the tests that take minutes: whole architectures, two at a time (up to 9 GiB each)
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist load
 
 check: $(READY)  ## lint, format of imports, types, and the rooms of the architecture
 	$(BIN)/ruff check .

@@ -98,5 +98,5 @@ def test_what_is_no_model_or_no_batches_is_said_so(tmp_path):
 def test_integer_edges_need_8_bit_activations(pixels, tmp_path):
     inputs = keras.Input((8, 8, 1))
     simulation = quantize_model(keras.Model(inputs, classify(layers.Flatten()(inputs))), "w8a16", calibration=[pixels])
-    with pytest.raises(InputError, match="io='int8' for 16-bit activations"):
+    with pytest.raises(InputError, match="io='int8' for inputs or outputs of 16 bits"):
         export(simulation, tmp_path / "m.tflite", io="int8")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Activation ranges from data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ from lowbit.quantizers import ActivationQuantizer, Mode, forward_mode
 from lowbit.simulation.model import Simulation, require_model
 
 METHODS = ("minmax",)
+LABELLED = 3  # most members of a batch with labels: inputs, labels, sample weights
 
 
 def calibrate(simulation: Simulation, batches: Iterable[Any], *, method: str = "minmax") -> None:
@@ -19,7 +20,8 @@ def calibrate(simulation: Simulation, batches: Iterable[Any], *, method: str = "
 
     Args:
         simulation: from `quantize_model`; ranges it had are replaced.
-        batches: arrays, dicts of named inputs, or `(inputs, labels)` pairs; any batch size.
+        batches: arrays, dicts of named inputs, for several inputs also tuples or lists of them in the model's order, or
+            `(inputs, labels)` pairs (see `model_inputs`); any batch size.
         method: "minmax".
 
     Raises:
@@ -47,25 +49,72 @@ def calibrate(simulation: Simulation, batches: Iterable[Any], *, method: str = "
 def model_inputs(model: keras.Model, batch: Any, number: int = 0) -> Any:
     """What `model` is called with, taken from a batch of any accepted form.
 
+    A tuple or list is `(inputs, labels)`, also with sample weights, and for several inputs the inputs themselves in the
+    model's order as well. Which of the two is told by its first member: where that is a dict, or holds one array that
+    fits each input, as in `((image, meta), labels)`, it is the inputs; else, as in `(image, meta)`, the batch is.
+
     Returns an array for one input, a dict of arrays by input name for several.
     """
-    if isinstance(batch, (tuple, list)):
-        batch = batch[0]
     names = [tensor.name for tensor in model.inputs]
-    if not isinstance(batch, Mapping):
-        batch = {names[0]: batch}
-    elif len(batch) == len(names) == 1:
-        batch = {names[0]: next(iter(batch.values()))}
-    if set(batch) != set(names):
+    batch = _inputs_of(model.inputs, batch)
+    if isinstance(batch, Mapping):
+        given = dict(batch)
+    elif len(names) == 1:
+        given = {names[0]: batch}
+    elif isinstance(batch, (tuple, list)) and len(batch) == len(names):
+        given = dict(zip(names, batch, strict=True))
+    else:
+        held = f"a batch of {len(batch)} arrays" if isinstance(batch, (tuple, list)) else "one array"
         raise InputError(
-            received=f"inputs {sorted(batch)} in batch {number}", expected=f"inputs {sorted(names)}", mend="rename them"
+            received=f"{held} as batch {number}",
+            expected=f"an array for each of the inputs {', '.join(names)}",
+            mend=f"pass batches of ({', '.join(names)}), of (({', '.join(names)}), labels), or of dicts by these names",
+        )
+    if len(given) == len(names) == 1:
+        given = {names[0]: next(iter(given.values()))}
+    if set(given) != set(names):
+        raise InputError(
+            received=f"inputs {sorted(given)} in batch {number}", expected=f"inputs {sorted(names)}", mend="rename them"
         )
     arrays = {}
     for tensor in model.inputs:
-        array = _numbers(batch[tensor.name], tensor, number)
+        array = _numbers(given[tensor.name], tensor, number)
         _check(array, tensor, number)
         arrays[tensor.name] = array
     return arrays[names[0]] if len(names) == 1 else arrays
+
+
+def _inputs_of(tensors: Sequence[Any], batch: Any) -> Any:
+    """The batch without labels: an array, a dict, or for several inputs a tuple or list of arrays."""
+    if not isinstance(batch, (tuple, list)) or not batch:
+        return batch
+    first = batch[0]
+    if isinstance(first, Mapping):
+        return first
+    if isinstance(first, (tuple, list)) and _are_inputs(tensors, first):
+        return first if len(tensors) > 1 else first[0]
+    if len(tensors) == 1:
+        return first
+    is_pair_of_lists = isinstance(first, (tuple, list)) and len(first) == len(tensors) and len(batch) <= LABELLED
+    return first if is_pair_of_lists and not _are_inputs(tensors, batch) else batch
+
+
+def _are_inputs(tensors: Sequence[Any], arrays: Sequence[Any]) -> bool:
+    """Whether there is one array for each input, of its shape."""
+    if len(arrays) != len(tensors):
+        return False
+    try:
+        shapes = [np.shape(keras.ops.convert_to_numpy(array)) for array in arrays]
+    except (TypeError, ValueError):
+        return False
+    return all(map(_fits, shapes, tensors))
+
+
+def _fits(shape: Sequence[int], tensor: Any) -> bool:
+    expected = tuple(tensor.shape[1:])
+    return len(shape) == len(expected) + 1 and all(
+        want is None or want == have for want, have in zip(expected, shape[1:], strict=True)
+    )
 
 
 def _numbers(values: Any, tensor: Any, number: int) -> np.ndarray:
@@ -80,14 +129,10 @@ def _numbers(values: Any, tensor: Any, number: int) -> np.ndarray:
 
 
 def _check(array: np.ndarray, tensor: Any, number: int) -> None:
-    expected = tuple(tensor.shape[1:])
-    fits = array.ndim == len(expected) + 1 and all(
-        want is None or want == have for want, have in zip(expected, array.shape[1:], strict=False)
-    )
-    if not fits or array.shape[0] == 0:
+    if not _fits(array.shape, tensor) or array.shape[0] == 0:
         raise InputError(
             received=f"shape {array.shape} for input {tensor.name!r} in batch {number}",
-            expected=f"shape (batch, {', '.join(map(str, expected))})",
+            expected=f"shape (batch, {', '.join(map(str, tensor.shape[1:]))})",
             mend="give data of the model's input shape",
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -13,7 +13,7 @@ across such a tensor, and the tensor is found by name. Barriers are removed afte
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from lowbit.errors import ExportError
-from lowbit.export import flatbuffer
+from lowbit.export import flatbuffer, outputs
 from lowbit.simulation import Simulation
 from lowbit.simulation.passing import KeptFloat
 
@@ -124,12 +124,13 @@ def _graph_function(
 ) -> tuple[Any, list[str]]:
     """The traced float graph and the names of its points, which are its outputs in sorted order."""
     points: list[str] = []
+    ends = set(outputs.names(simulation))
 
     def call(*inputs: Any) -> dict[str, Any]:
         marked: dict[str, Any] = {}
         tensors = dict(zip(map(id, simulation.inputs), inputs, strict=True))
         for layer, sources, output in simulation.graph():
-            mark = _Marker(layer.tensor_name, marked, integer)
+            mark = _Marker(layer.tensor_name, marked, integer, ends)
             constants = {name: tf.constant(array) for name, array in values[layer.tensor_name].items()}
             tensors[output] = layer.deploy([tensors[source] for source in sources], constants, mark)
         points.extend(name for name in marked if name not in points)
@@ -166,15 +167,20 @@ def _argument(position: int) -> str:
 
 
 class _Marker:
-    """Puts a barrier behind a tensor and remembers it under its name."""
+    """Puts a barrier behind a tensor and remembers it under its name.
 
-    def __init__(self, tensor_name: str, marked: dict[str, Any], integer: bool) -> None:
-        self.tensor_name, self.marked, self.integer = tensor_name, marked, integer
+    Truth values and whole numbers carry no quantizer and take no barrier; those of `ends`, the outputs, have a name.
+    """
+
+    def __init__(self, tensor_name: str, marked: dict[str, Any], integer: bool, ends: Collection[str]) -> None:
+        self.tensor_name, self.marked, self.integer, self.ends = tensor_name, marked, integer, ends
 
     def __call__(self, suffix: str, tensor: Any, quantizer: Any) -> Any:
         name = point_name(self.tensor_name, suffix)
-        self.marked[name] = tf.maximum(tensor, tf.cast(_BARRIER, tensor.dtype))
-        return self.marked[name]
+        is_float = tensor.dtype.is_floating
+        if is_float or name in self.ends:
+            self.marked[name] = tf.maximum(tensor, tf.cast(_BARRIER, tensor.dtype)) if is_float else tensor
+        return self.marked.get(name, tensor)
 
 
 def _remove_barriers(model: Any, points: list[str], simulation: Simulation) -> None:
@@ -196,7 +202,8 @@ def _remove_barriers(model: Any, points: list[str], simulation: Simulation) -> N
         raise ExportError(f"the converter merged some of {len(points)} tensors that are quantized apart")
     for name, tensor in index.items():
         graph.tensors[tensor].name = name
-    _restore_signature(graph, signature, simulation, index)
+    outputs.restore(graph, signature, simulation, index)
+    _restore_inputs(graph, signature, simulation)
 
 
 def _is_barrier(model: Any, operator: Any) -> bool:
@@ -212,20 +219,7 @@ def _through(before: Mapping[int, int], tensor: int) -> int:
     return tensor
 
 
-def _restore_signature(graph: Any, signature: Any, simulation: Simulation, index: dict[str, int]) -> None:
-    names = {output: layer.tensor_name for layer, _, output in simulation.graph()}
-    sources = {output: inputs for _, inputs, output in simulation.graph()}
-    outputs = []
-    for tensor in simulation.outputs:
-        number = id(tensor)
-        while names[number] not in index:
-            number = sources[number][0]
-        outputs.append(names[number])
-    graph.outputs = np.array([index[name] for name in outputs], dtype="int32")
-    entries = {flatbuffer.text(entry.name): entry for entry in signature.outputs}
-    signature.outputs = [entries[name] for name in outputs]
-    for name, entry in zip(outputs, signature.outputs, strict=True):
-        entry.tensorIndex = index[name]
+def _restore_inputs(graph: Any, signature: Any, simulation: Simulation) -> None:
     by_argument = {_argument(i): tensor.name for i, tensor in enumerate(simulation.inputs)}
     arguments = {flatbuffer.text(entry.name): entry for entry in signature.inputs}
     signature.inputs = [arguments[name] for name in by_argument]

@@ -16,17 +16,15 @@ from litert_quantizer.algorithm_manager import AlgorithmName
 from litert_quantizer.qtyping import TFLOperationName
 
 from lowbit.errors import ExportError, FileFormatError, InputError, UnsupportedError
-from lowbit.export import direct, flatbuffer, integers, limits
+from lowbit.export import direct, flatbuffer, integers, limits, request
 from lowbit.export.parity import parity as measure_parity
+from lowbit.export.request import LEAST_AGREEMENT
 from lowbit.export.template import template
 from lowbit.files import replacing
 from lowbit.results import ParityResult
 from lowbit.runtime import check_file
-from lowbit.simulation import Simulation, quantize_model, require_model
+from lowbit.simulation import Simulation, quantize_model
 from lowbit.spec import Spec
-
-LEAST_AGREEMENT = 0.98
-"""Share of top-1 answers on which file and simulation must agree, unless another is given."""
 
 _SMALL = (schema.TensorType.FLOAT16, schema.TensorType.INT8, schema.TensorType.INT4)
 VARIANTS = ("float32", "float16", "dynamic-w8", "weight-w8")
@@ -67,13 +65,16 @@ def export(
         input_shape: sizes in place of a float model's free ones (None), as for `quantize_model`.
 
     Raises:
-        InputError: a path that does not end in .tflite, a simulation without ranges, `spec` or `input_shape` given
-            for a simulation, unknown `io`, a share outside 0 to 1.
+        InputError: a path that does not end in .tflite, a simulation without ranges, `spec`, `calibration` or
+            `input_shape` given for a simulation, `calibration` or `parity` for a float file, unknown `io`, a share
+            outside 0 to 1.
+        UnsupportedError: an output that is an input, or one tensor given as two outputs.
         ExportError: what was written is not what the simulation computes. No file is left then.
     """
-    _check_request(model, path, spec, io)
-    _check_share(least_agreement)
-    _check_shape(model, input_shape)
+    request.check(model, path, spec, io)
+    request.check_share(least_agreement)
+    request.check_shape(model, input_shape)
+    request.check_use_of_data(model, spec, calibration=calibration, parity=parity)
     started = time.perf_counter()
     if spec is not None:
         model = quantize_model(model, spec, calibration=calibration, input_shape=input_shape)
@@ -81,6 +82,8 @@ def export(
         return export_variant(model, path, "float32", input_shape=input_shape)
     model.require_calibrated()
     limits.require_finite(model)
+    if io == "int8":
+        request.check_codes(model)
     content = integers.quantize(template(model), model, io)
     limits.check_scales(content)
     batches = None if parity is None else list(parity)
@@ -105,7 +108,7 @@ def export_variant(model: keras.Model, path: str | Path, kind: str, *, input_sha
     """
     if kind not in VARIANTS:
         raise InputError(received=f"kind={kind!r}", expected=f"one of {VARIANTS}", mend="choose one of them")
-    _check_request(model, path, None, "float32")
+    request.check(model, path, None, "float32")
     started = time.perf_counter()
     content = _float_content(model, input_shape)
     if kind != "float32":
@@ -120,11 +123,11 @@ def _float_content(model: keras.Model, input_shape: Any) -> bytes:
     """The float32 file: by way of the simulation's graph, which needs no tracing by TensorFlow of a known structure."""
     try:
         simulation = quantize_model(model, input_shape=input_shape)
+        return integers.fill(template(simulation, integer=False), simulation)
     except UnsupportedError:
         if isinstance(model, Simulation) or any(variable.dtype == "float64" for variable in model.variables):
             raise
         return direct.convert(model, input_shape)
-    return integers.fill(template(simulation, integer=False), simulation)
 
 
 def _without_simulation(content: bytes, kind: str) -> bytes:
@@ -146,50 +149,6 @@ def _without_simulation(content: bytes, kind: str) -> bytes:
             stacklevel=3,
         )
     return flatbuffer.write(model)
-
-
-def _check_request(model: Any, path: str | Path, spec: Spec | str | None, io: str) -> None:
-    require_model(model, keras.Model, "a Keras model or a simulation")
-    if not str(path).endswith(".tflite"):
-        raise InputError(received=f"path {str(path)!r}", expected="a name ending in .tflite", mend="add .tflite")
-    if io not in ("float32", "int8"):
-        raise InputError(received=f"io={io!r}", expected="'float32' or 'int8'", mend="choose one of them")
-    if isinstance(model, Simulation) and spec is not None:
-        raise InputError(
-            received=f"a simulation of {model.spec.name} and spec={spec!r}",
-            expected="a spec for a float model only",
-            mend="leave spec out; the simulation knows its own",
-        )
-    bits = model.edge_bits() if isinstance(model, Simulation) else Spec.parse(spec or "w8a8").activations
-    if io == "int8" and bits != 8:
-        raise InputError(
-            received=f"io='int8' for inputs or outputs of {bits} bits",
-            expected="8-bit activations there",
-            mend="pass io='float32'",
-        )
-    if io == "int8" and not isinstance(model, Simulation) and spec is None:
-        raise InputError(
-            received="io='int8' for a float file", expected="an integer file", mend="pass spec='w8a8' and calibration"
-        )
-
-
-def _check_share(least_agreement: float | None) -> None:
-    is_number = isinstance(least_agreement, (int, float)) and not isinstance(least_agreement, bool)
-    if least_agreement is not None and not (is_number and 0 <= least_agreement <= 1):
-        raise InputError(
-            received=f"least_agreement={least_agreement!r}",
-            expected="a share from 0 to 1, or None",
-            mend=f"leave it out for {LEAST_AGREEMENT}",
-        )
-
-
-def _check_shape(model: Any, input_shape: Any) -> None:
-    if isinstance(model, Simulation) and input_shape is not None:
-        raise InputError(
-            received=f"input_shape={input_shape!r} for a simulation",
-            expected="a shape for a float model only",
-            mend="leave it out, or give it to quantize_model",
-        )
 
 
 def _check_agreement(parity: ParityResult, least: float | None) -> None:

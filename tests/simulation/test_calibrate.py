@@ -4,7 +4,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 import lowbit
 from lowbit.errors import InputError
@@ -84,3 +84,66 @@ def test_one_input_in_a_list_beside_labels() -> None:
     model = keras.Model(image, layers.Conv2D(2, 3, name="conv")(image))
     for batch in (IMAGE, [IMAGE], (IMAGE, LABELS), ([IMAGE], LABELS), ({"any": IMAGE}, LABELS)):
         assert np.array_equal(model_inputs(model, batch), IMAGE)
+
+
+def one_input(inside) -> keras.Model:
+    """Two layers with `inside` between them."""
+    tensor = keras.Input((3,), name="numbers")
+    x = layers.Dense(3, kernel_initializer="identity", name="first")(tensor)
+    return keras.Model(tensor, layers.Dense(2, name="last")(inside(x)))
+
+
+@pytest.mark.parametrize(
+    ("inside", "wild", "words"),
+    [
+        (ops.sqrt, -META, "values from nan to nan in layer 'sqrt"),
+        (ops.square, np.full_like(META, 3e38), "values from .* to inf in layer 'square"),
+        (ops.abs, META / abs(META) * np.float32(3e38), "in layer '"),
+    ],
+    ids=["NaN", "infinite", "too wide"],
+)
+def test_ranges_that_are_not_finite_are_refused_and_the_old_ones_kept(inside, wild, words: str) -> None:
+    tame = np.abs(META) + 1
+    simulation = lowbit.quantize_model(one_input(inside), calibration=[tame])
+    before = simulation.get_weights()
+    with pytest.raises(InputError, match=words):
+        lowbit.calibrate(simulation, [tame, wild])
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(simulation.get_weights(), before, strict=True))
+
+
+def test_an_error_while_observing_keeps_the_ranges(monkeypatch) -> None:
+    simulation = lowbit.quantize_model(one_input(ops.abs), calibration=[META])
+    before = simulation.get_weights()
+    monkeypatch.setattr(type(simulation), "call", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        lowbit.calibrate(simulation, [META])
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(simulation.get_weights(), before, strict=True))
+
+
+def test_a_bare_array_is_to_be_wrapped() -> None:
+    for array in (META, ops.convert_to_tensor(META)):
+        with pytest.raises(InputError, match=r"one array of shape \(4, 3\) as calibration; .*wrap it in a list: \[x\]"):
+            lowbit.quantize_model(one_input(ops.abs), calibration=array)
+
+
+@pytest.mark.parametrize(
+    "values", [META + 1j, [["1", "2", "3"]], np.array([["1", "2", "3"]]), META.astype("object")], ids=type
+)
+def test_what_is_no_real_number_is_refused(values) -> None:
+    with pytest.raises(InputError, match=r"for input 'numbers' in batch 0; expected an array of float32; pass real"):
+        model_inputs(one_input(ops.abs), [values])
+
+
+@pytest.mark.parametrize("ids", [[[1.9, 2.0]], [[np.nan, 1.0]], [[2**40, 1]]], ids=["fraction", "NaN", "too large"])
+def test_ids_are_whole_numbers_that_fit(ids) -> None:
+    tensor = keras.Input((2,), dtype="int32", name="ids")
+    model = keras.Model(tensor, layers.Embedding(4, 3)(tensor))
+    assert model_inputs(model, np.array([[1.0, 2.0]])).dtype == "int32"
+    with pytest.raises(InputError, match="for input 'ids' in batch 0; expected an array of int32; pass whole numbers"):
+        model_inputs(model, np.array(ids))
+
+
+def test_numbers_of_other_widths_are_taken() -> None:
+    for kind in ("float16", "float64", "uint8", "bool"):
+        assert model_inputs(one_input(ops.abs), META.astype(kind)).dtype == "float32"
+    assert model_inputs(one_input(ops.abs), ops.cast(META, "bfloat16")).dtype == "float32"

@@ -25,25 +25,56 @@ def calibrate(simulation: Simulation, batches: Iterable[Any], *, method: str = "
         method: "minmax".
 
     Raises:
-        InputError: no batches, values that are not finite, inputs of another name or shape. The
-            ranges are then as before.
+        InputError: no batches, values that are not finite, there or in a layer, inputs of another name, shape or
+            kind of number. The ranges are then as before.
     """
     require_model(simulation, Simulation, "a simulation")
     if not isinstance(batches, Iterable) or isinstance(batches, str):
         raise InputError(
             received=f"calibration {batches!r:.80}", expected="an iterable of batches", mend="pass arrays or a loader"
         )
+    if isinstance(batches, np.ndarray) or keras.ops.is_tensor(batches):
+        raise InputError(
+            received=f"one array of shape {np.shape(keras.ops.convert_to_numpy(batches))} as calibration",
+            expected="an iterable of batches",
+            mend="wrap it in a list: [x]",
+        )
     if method not in METHODS:
         raise InputError(received=f"method={method!r}", expected=f"one of {METHODS}", mend="pass method='minmax'")
     checked = [model_inputs(simulation, batch, number) for number, batch in enumerate(batches)]
     if not checked:
         raise InputError(received="no calibration batches", expected="at least one batch", mend="pass training data")
-    for quantizer in simulation.quantizers().values():
-        if isinstance(quantizer, ActivationQuantizer):
+    quantizers = {
+        name: quantizer
+        for name, quantizer in simulation.quantizers().items()
+        if isinstance(quantizer, ActivationQuantizer)
+    }
+    variables = [variable for quantizer in quantizers.values() for variable in quantizer.variables]
+    before = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    try:
+        for quantizer in quantizers.values():
             quantizer.reset()
-    with forward_mode(Mode.OBSERVE):
-        for inputs in checked:
-            simulation(inputs, training=False)
+        with forward_mode(Mode.OBSERVE):
+            for inputs in checked:
+                simulation(inputs, training=False)
+        for name, quantizer in quantizers.items():
+            _check_range(name, quantizer)
+    except BaseException:
+        for variable, values in zip(variables, before, strict=True):
+            variable.assign(values)
+        raise
+
+
+def _check_range(name: str, quantizer: ActivationQuantizer) -> None:
+    """Raises InputError for a range without a scale; one as wide as float32 goes has none either."""
+    low, high = (float(keras.ops.convert_to_numpy(end)) for end in (quantizer.minimum, quantizer.maximum))
+    scale = float(keras.ops.convert_to_numpy(quantizer.parameters()[0]))
+    if not np.isfinite([low, high, scale]).all():
+        raise InputError(
+            received=f"values from {low:.4g} to {high:.4g} in layer {name!r}",
+            expected="values that stay finite in every layer",
+            mend="calibrate with data of the size the model was trained on; or its weights diverged",
+        )
 
 
 def model_inputs(model: keras.Model, batch: Any, number: int = 0) -> Any:
@@ -118,14 +149,23 @@ def _fits(shape: Sequence[int], tensor: Any) -> bool:
 
 
 def _numbers(values: Any, tensor: Any, number: int) -> np.ndarray:
+    """The values as the input's type; integers take only whole numbers within their bounds."""
+    wanted = str(tensor.dtype)
     try:
-        return np.asarray(keras.ops.convert_to_numpy(values), dtype=str(tensor.dtype))
+        given = np.asarray(keras.ops.convert_to_numpy(values))
+        if given.dtype.kind not in "biuf" and "float" not in given.dtype.name:  # bfloat16 is of no kind
+            raise TypeError(f"{given.dtype} is no type of real numbers")
+        with np.errstate(all="ignore"):  # what does not fit is refused here or in `_check`, not warned of
+            array = given.astype(wanted)
+        if array.dtype.kind in "iu" and not np.array_equal(array, given):
+            raise ValueError(f"not all are whole numbers within {wanted}")
     except (TypeError, ValueError) as error:
         raise InputError(
             received=f"{values!r:.60} for input {tensor.name!r} in batch {number}",
-            expected=f"an array of {tensor.dtype}",
-            mend="pass numbers of one shape",
+            expected=f"an array of {wanted}",
+            mend=f"pass {'whole' if 'int' in wanted else 'real'} numbers of one shape",
         ) from error
+    return array
 
 
 def _check(array: np.ndarray, tensor: Any, number: int) -> None:

@@ -134,6 +134,34 @@ def test_a_layer_called_twice_is_counted_at_each_call_and_stored_once() -> None:
     assert [(layer.name, layer.macs, layer.weights) for layer in found.layers] == [("shared", 72, 42)]
 
 
+LSTM = 4 * (4 + 5) * 5  # products of one step: four gates of 5 units, 4 features in
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "macs"),
+    [
+        (lambda: layers.Bidirectional(layers.LSTM(5)), (6, 4), 2 * LSTM),
+        (lambda: layers.Bidirectional(layers.GRU(5, return_sequences=True)), (6, 4), 2 * 3 * (4 + 5) * 5),
+        (lambda: layers.TimeDistributed(layers.LSTM(5)), (3, 6, 4), 3 * LSTM),
+        (lambda: layers.TimeDistributed(layers.Bidirectional(layers.LSTM(5))), (3, 6, 4), 3 * 2 * LSTM),
+        (lambda: layers.RNN([layers.LSTMCell(5), layers.GRUCell(3)]), (6, 4), LSTM + 3 * (5 + 3) * 3),
+        (lambda: layers.ConvLSTM2D(5, 3), (3, 8, 8, 3), 6 * 6 * 4 * 5 * 9 * (3 + 5)),
+        (lambda: layers.SpectralNormalization(layers.Dense(5)), (6, 4), 6 * 4 * 5),
+    ],
+    ids=["bidirectional", "bidirectional GRU", "by time", "by time, bidirectional", "cells", "ConvLSTM", "spectral"],
+)
+def test_what_wrappers_hold_is_counted_as_in_the_file(tmp_path, layer, shape, macs: int) -> None:
+    tensor = keras.Input(shape)
+    x = layers.Flatten()(layer()(tensor))
+    model = keras.Model(tensor, layers.Dense(3, name="scores")(x))
+    predicted = lowbit.coverage(model)
+    assert predicted.layers[0].macs == macs
+    samples = np.random.default_rng(0).normal(size=(4, *shape)).astype("float32")
+    lowbit.export(lowbit.quantize_model(model, calibration=[samples]), tmp_path / "m.tflite")
+    measured = workload(tmp_path / "m.tflite")
+    assert (predicted.total.macs, predicted.total.integer_macs) == (measured.macs, measured.integer_macs)
+
+
 def test_without_products_there_is_no_share() -> None:
     tensor = keras.Input((4, 4, 3))
     found = lowbit.coverage(keras.Model(tensor, layers.MaxPooling2D(name="pool")(tensor)))

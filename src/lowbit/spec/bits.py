@@ -25,9 +25,10 @@ class Spec:
     activations: int = 8
 
     def __post_init__(self) -> None:
-        if self.weights not in WEIGHT_BITS or self.activations not in ACTIVATION_BITS:
+        is_whole = type(self.weights) is int and type(self.activations) is int  # 8.0 == 8, but is no name "w8a8"
+        if not is_whole or self.weights not in WEIGHT_BITS or self.activations not in ACTIVATION_BITS:
             raise InputError(
-                received=f"weights={self.weights}, activations={self.activations}",
+                received=f"weights={self.weights!r}, activations={self.activations!r}",
                 expected=f"weight bits among {WEIGHT_BITS} and activation bits among {ACTIVATION_BITS}",
                 mend="choose w8a8, w4a8, w8a16 or w4a16",
             )
@@ -41,7 +42,7 @@ class Spec:
         """`"w8a8"` or a Spec; raises InputError for anything else."""
         if isinstance(spec, cls):
             return spec
-        found = re.fullmatch(r"w(\d+)a(\d+)", spec) if isinstance(spec, str) else None
+        found = re.fullmatch(r"w([1-9][0-9]*)a([1-9][0-9]*)", spec) if isinstance(spec, str) else None
         if found is None:
             raise InputError(
                 received=f"spec={spec!r}", expected="a name such as 'w8a8'", mend="choose w8a8, w4a8, w8a16 or w4a16"

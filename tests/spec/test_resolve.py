@@ -124,3 +124,55 @@ def test_what_is_no_rule_is_refused(rules: object, words: str) -> None:
 def test_asymmetric_16_bit_activations_are_refused(spec: str, rules: list[Rule]) -> None:
     with pytest.raises(InputError, match="symmetric=false for layer 'predictions', whose activations have 16 bits"):
         resolve(spec, [Rule(match="predictions", symmetric=False), *rules], LAYERS)
+
+
+ATTENTION = [
+    LayerView(name=part, layer_type="EinsumDense", path=f"{heads}/{part}")
+    for heads in ("encoder/mha", "encoder/mha_1")
+    for part in ("query", "key")
+]
+
+
+@pytest.mark.parametrize(
+    "match, selected",
+    [
+        ("mha", ["encoder/mha/query", "encoder/mha/key"]),
+        ("encoder/mha", ["encoder/mha/query", "encoder/mha/key"]),
+        ("mha_1", ["encoder/mha_1/query", "encoder/mha_1/key"]),
+        ("encoder", [layer.path for layer in ATTENTION]),
+        ("*/mha/*", ["encoder/mha/query", "encoder/mha/key"]),
+        ("query", ["encoder/mha/query", "encoder/mha_1/query"]),
+    ],
+)
+def test_the_name_of_what_layers_are_part_of_selects_them_all(match: str, selected: list[str]) -> None:
+    found = resolve("w8a8", [Rule(match=match, keep_float=True)], ATTENTION)
+    assert [path for path, setting in found.items() if setting.keep_float] == selected
+
+
+@pytest.mark.parametrize(
+    "match, words",
+    [
+        ("MHA", "expected a layer such as mha, mha_1"),
+        ("querry", "expected a layer such as encoder/mha/query;"),
+        ("zzz", "expected a layer such as encoder/mha/query, encoder/mha/key;"),
+    ],
+)
+def test_what_is_near_tells_names_that_repeat_by_their_path(match: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        resolve("w8a8", [Rule(match=match, weights=4)], ATTENTION)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Spec(weights=8.0, activations=8),
+        lambda: Spec(weights=8, activations=16.0),
+        lambda: Spec.parse("w08a8"),
+        lambda: Spec.parse("w8a08"),
+        lambda: Spec.parse("w\uff18a8"),
+        lambda: Spec.parse("w8a8\n"),
+    ],
+)
+def test_bits_are_written_in_one_way(make) -> None:
+    with pytest.raises(InputError, match="choose w8a8, w4a8, w8a16 or w4a16"):
+        make()

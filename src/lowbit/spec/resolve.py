@@ -3,6 +3,7 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,15 +92,31 @@ def _selects_nothing(rule: Rule, layers: Sequence[LayerView]) -> InputError:
     elif not of_type:
         expected = f"a class among {', '.join(_nearest(wanted, types) or types)}"
     elif isinstance(rule.match, str):
-        names = dict.fromkeys(layer.path if "/" in rule.match else layer.name for layer in of_type)
-        near = _nearest([rule.match], list(names))
+        names = _words_for(of_type, by_path="/" in rule.match)
+        inside = dict.fromkeys(word for layer in of_type for word in layer.composites())
+        near = _nearest([rule.match], [*names, *inside])[:NAMES_SHOWN]
+        near = list(dict.fromkeys(names.get(word, word) for word in near))
+        shown = list(dict.fromkeys(names.values()))[:NAMES_SHOWN]
         kind = f"{' or '.join(wanted)} layer" if wanted else "layer"
-        expected = f"a {kind} such as {', '.join(near or list(names)[:NAMES_SHOWN])}"
+        expected = f"a {kind} such as {', '.join(near or shown)}"
     else:
         expected = f"a function that is true for at least one of {len(of_type)} layers"
     return InputError(
         received=f"a rule that matches no layer ({rule})", expected=expected, mend="correct the rule, or leave it out"
     )
+
+
+def _words_for(layers: Sequence[LayerView], *, by_path: bool) -> dict[str, str]:
+    """By the word that a rule is compared with, a layer's path or its name, what to write for it.
+
+    A name that several layers have says less than the path of the first of them.
+    """
+    times = Counter(layer.name for layer in layers)
+    words: dict[str, str] = {}
+    for layer in layers:
+        word = layer.path if by_path else layer.name
+        words.setdefault(word, word if by_path or times[layer.name] == 1 else layer.path)
+    return words
 
 
 def _nearest(wanted: Iterable[str], names: Sequence[str]) -> list[str]:

@@ -34,13 +34,24 @@ class LayerView:
     path: str
     weight_count: int | None = None
 
+    def composites(self) -> tuple[str, ...]:
+        """Names and paths of the layers and models that this one is a part of, the innermost last.
+
+        >>> LayerView(name="conv", layer_type="Conv2D", path="backbone/block_1/conv").composites()
+        ('backbone', 'block_1', 'backbone/block_1')
+        """
+        names = self.path.split("/")[:-1]
+        ways = ((name, "/".join(names[: depth + 1])) for depth, name in enumerate(names))
+        return tuple(dict.fromkeys(word for both in ways for word in both))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """Settings for the layers that it selects; a setting left at None stays as it was.
 
-    match        a pattern over layer names and paths (`*`, `?`, `[abc]`; upper and lower case differ), or a function
-                 that takes a LayerView and says whether it is meant
+    match        a pattern over layer names and paths (`*`, `?`, `[abc]`; upper and lower case differ), the name or path
+                 of a layer or model made of others, for all inside it, or a function that takes a LayerView and says
+                 whether it is meant
     layer_type   a class name such as "DepthwiseConv2D", or several; with `match`, both must fit
     weights      bits of weights, 4 or 8
     activations  bits of the layer's output, 8 or 16
@@ -121,7 +132,8 @@ class Rule:
         if types is not None and layer.layer_type not in types:
             return False
         if isinstance(self.match, str):
-            return fnmatchcase(layer.name, self.match) or fnmatchcase(layer.path, self.match)
+            is_inside = self.match in layer.composites()
+            return is_inside or fnmatchcase(layer.name, self.match) or fnmatchcase(layer.path, self.match)
         return self.match is None or bool(self.match(layer))
 
     def to_dict(self) -> dict[str, Any]:

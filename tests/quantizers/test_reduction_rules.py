@@ -106,7 +106,12 @@ def test_products_of_two_computed_tensors(first, second, transposed, is_delegate
         target = any_grid(generator)._replace(scale=float(np.float32(spread)))
         values = [any_codes(generator, *first), any_codes(generator, *second)]
         run = base.with_grids(dict(zip(file.inputs, grids, strict=True)) | {file.outputs[0]: target})
-        numbers = (grids[0].scale, grids[1].scale, target.scale, *(float(grid.zero_point) for grid in (target, grids[1])))
+        numbers = (
+            grids[0].scale,
+            grids[1].scale,
+            target.scale,
+            *(float(grid.zero_point) for grid in (target, grids[1])),
+        )
         found = simulated(*map(centred, values, grids), *map(tf.constant, numbers)).numpy()
         assert np.array_equal(np.clip(found, -128, 127), run.run(*values)[0]), (grids, target)
     assert run.delegated == (run.ops if is_delegated else [])

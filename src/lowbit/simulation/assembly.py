@@ -51,6 +51,11 @@ class Assembly:
         self.name = model.name
         self.numbers = {id(weight): number for number, weight in enumerate(model.weights)}
         self.uses = Counter(step.owner for step in steps if step.owner is not None)
+        self.arguments: dict[Any, list[Any]] = {}
+        for step in steps:
+            if step.kind == "float":
+                self.arguments.setdefault(step.owner, []).append(step.settings["arguments"])
+        self.names = {step.name for step in steps} | set(graph.input_names)
         self.layers: dict[Any, SimulatedLayer] = {}
         self.calls: Counter[Any] = Counter()
         self.rescaled: dict[int, Any] = {}
@@ -113,7 +118,8 @@ class Assembly:
                     expected="whole numbers as indices of an Embedding only",
                     mend="make the input float32 (keras.Input(..., dtype='float32'))",
                 )
-            self.integer[tensor] = QuantizeInput(activation_bits=bits, name=f"{_name(source)}_quantized")(source)
+            name = self._own(f"{_name(source)}_quantized")
+            self.integer[tensor] = QuantizeInput(activation_bits=bits, name=name)(source)
         return self._requantized(self.integer[tensor], bits)
 
     def _requantized(self, tensor: Any, bits: int) -> Any:
@@ -128,7 +134,8 @@ class Assembly:
                 mend="give all layers that read it the same bits (lowbit.Rule)",
             )
         if id(made) not in self.requantized:
-            self.requantized[id(made)] = Requantize(activation_bits=bits, name=f"{_name(made)}_quantized")(made)
+            name = self._own(f"{_name(made)}_quantized")
+            self.requantized[id(made)] = Requantize(activation_bits=bits, name=name)(made)
         return self.requantized[id(made)]
 
     def _with_free_scale(self, tensor: Any, bits: int) -> Any:
@@ -138,17 +145,30 @@ class Assembly:
             return tensor
         if id(tensor) not in self.rescaled:
             operands = [None, {"shape": [1], "trainable": False}]
-            name = f"{tensor._keras_history.operation.name}_rescaled"
+            name = self._own(f"{_name(tensor)}_rescaled")
             layer = QuantizedOperation(kind="multiply", operands=operands, name=name, activation_bits=bits)
             layer.parameters[0].assign([1.0])
             self.rescaled[id(tensor)] = layer(tensor)
         return self.rescaled[id(tensor)]
+
+    def _own(self, name: str) -> str:
+        """A name for what the file has besides the model's layers; UnsupportedError where one of those has it."""
+        if name in self.names:
+            raise UnsupportedError(
+                received=f"a layer named {name!r}",
+                expected="other names, as the file has a tensor of its own of that name",
+                mend="rename the layer",
+            )
+        self.names.add(name)
+        return name
 
     def _layer(self, step: Step) -> tuple[SimulatedLayer, int]:
         """The step's layer, made at its first use, and which use this is."""
         key = step.owner if step.owner is not None else step.output
         if key not in self.layers:
             self.layers[key] = self._made(step)
+            for number in range(1, self.layers[key].uses):
+                self._own(f"{step.name}_use_{number + 1}")
         use = self.calls[key]
         self.calls[key] += 1
         return self.layers[key], use
@@ -166,7 +186,7 @@ class Assembly:
             layer = copied(step.layer)
             originals = getattr(step.layer, "weights", [])
             origins = [self._origin(Parameter(source=weight)) for weight in originals]
-            arguments = step.settings["arguments"]
+            arguments = self.arguments[step.owner]
             return KeptFloat(layer=layer, reason=step.reason, arguments=arguments, origins=origins, **common)
         if step.kind == "identity":
             layer = step.node.operation if step.node is not None and step.settings.get("in_training") else None

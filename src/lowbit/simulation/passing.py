@@ -90,7 +90,8 @@ class KeptFloat(WrappingLayer):
 
     Args:
         layer: the layer or operation.
-        arguments: `(args, kwargs)` of its call with a `Slot` (or `{"slot": position}`) in place of each tensor.
+        arguments: `(args, kwargs)` of each call, in a list, with a `Slot` (or `{"slot": position}`) in place of each
+            tensor. One alone is that of all calls.
         reason: why it stays float.
     """
 
@@ -99,17 +100,18 @@ class KeptFloat(WrappingLayer):
     def __init__(self, *, reason: str = "", arguments: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reason = reason
-        self.arguments = _slots_written(((Slot(0),), {}) if arguments is None else arguments)
+        calls = arguments if isinstance(arguments, list) else [((Slot(0),), {}) if arguments is None else arguments]
+        self.arguments = [_slots_written(call) for call in (calls * self.uses if len(calls) == 1 else calls)]
 
     def build(self, input_shape: Any) -> None:
         self.built = True
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        several = isinstance(input_shape, list) or isinstance(input_shape[0], (list, tuple))
-        symbols = [keras.KerasTensor(shape) for shape in (input_shape if several else [input_shape])]
-        args, kwargs = self._filled(symbols)
+    def compute_output_spec(self, inputs: Any, training: bool | None = False, use: int = 0) -> Any:
+        self.select(use)
+        args, kwargs = self._filled(list(inputs) if isinstance(inputs, (list, tuple)) else [inputs])
         # Traces the layer's call where the layer, a user's own say, does not compute its output shape.
-        return output_spec(self.layer, *args, **kwargs).shape
+        made = output_spec(self.layer, *args, **kwargs)
+        return keras.KerasTensor(made.shape, dtype=self.compute_dtype)
 
     def _filled(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         def fill(value: Any) -> Any:
@@ -128,7 +130,7 @@ class KeptFloat(WrappingLayer):
                     return tuple(fill(one) for one in values)
             return {key: fill(one) for key, one in value.items()}
 
-        args, kwargs = fill(self.arguments)
+        args, kwargs = fill(self.arguments[self._use])
         return args, kwargs
 
     def tensor_quantizer(self) -> TensorQuantizer | None:

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops, tree
 
+from lowbit.errors import UnsupportedError
+from lowbit.graph.remembering import changes_refused
+
 
 class TracingError(Exception):
     """A call that symbolic tensors cannot run through, with the reason."""
@@ -38,12 +41,16 @@ def opened(layer: Any, input_shape: Any = None, arguments: Any = None) -> Opened
 
     Raises:
         TracingError: the call fails on symbolic tensors, or returns something else than tensors made from its inputs.
+        UnsupportedError: the call changes variables, as one that draws random numbers does.
     """
     args, kwargs, names = _fresh_arguments(layer, arguments) if arguments else _built_arguments(layer, input_shape)
     inputs = [value for value in tree.flatten((args, kwargs)) if isinstance(value, keras.KerasTensor)]
     with _calls_forgotten(layer), _variables_first():
         try:
-            outputs = layer.call(*args, **_with_inference(layer, kwargs))
+            with changes_refused(layer):
+                outputs = layer.call(*args, **_with_inference(layer, kwargs))
+        except UnsupportedError:
+            raise
         except Exception as error:
             # The call is the user's own code, on symbols it was not written for: it may raise anything, in the words
             # of any backend. The error's type and words go into the reason, so a mistake of its own is told as one.

@@ -8,12 +8,16 @@ from typing import Any
 import keras
 
 from lowbit.errors import UnsupportedError
+from lowbit.graph.remembering import check_remembers_nothing
 
 
 def check_call(operation: Any, node: Any) -> None:
-    """Raises UnsupportedError for a call in training mode, or one that takes a mask which its arguments do not show."""
+    """Raises UnsupportedError for a call in training mode, with a mask that its arguments do not show, or of a layer
+    that remembers.
+    """
     if not isinstance(operation, keras.layers.Layer):
         return
+    check_remembers_nothing(operation)
     if node.arguments.kwargs.get("training") and not _trains_by_default(operation):
         raise UnsupportedError(
             received=f"{operation.name!r} ({type(operation).__name__}) called with training=True",

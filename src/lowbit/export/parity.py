@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does the file compute the simulation's integers? Compared code by code, at every tensor."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from keras import ops, tree
 
-from lowbit.errors import InputError
-from lowbit.export import flatbuffer, integers
+from lowbit.errors import InputError, UnsupportedError
+from lowbit.export import flatbuffer, integers, outputs
+from lowbit.export.answers import Answers
 from lowbit.quantizers import recording
 from lowbit.results import ParityResult, TensorParity
 from lowbit.runtime import Runner, check_file
@@ -18,7 +19,7 @@ from lowbit.simulation import Simulation
 from lowbit.simulation.calibrate import model_inputs
 
 DEFAULT_SAMPLES = 64
-_EDGES = ("QUANTIZE", "DEQUANTIZE")
+_NEARLY_ALL = 0.9
 
 
 class _Comparison:
@@ -41,8 +42,8 @@ class _Comparison:
         return TensorParity(
             name=name,
             op=self.op,
-            equal=self.equal / self.elements,
-            within_one=self.within_one / self.elements,
+            equal=self.equal / self.elements if self.elements else 1.0,
+            within_one=self.within_one / self.elements if self.elements else 1.0,
             distinct_codes=len(self.codes),
             elements=self.elements,
         )
@@ -54,52 +55,127 @@ def parity(
     """Run both on up to `samples` samples and compare every quantized activation of the file.
 
     The file runs as users run it, with XNNPACK. A quantized tensor of the file that has no
-    counterpart in the simulation is listed in `missing`.
+    counterpart in the simulation is listed in `missing`. `top1_agreement` is that of the output that agrees least
+    (`export.answers`).
 
     Raises:
-        InputError: no samples, or data that does not fit the simulation.
+        InputError: no batches, no samples, or data that does not fit the simulation.
+        UnsupportedError: a model that computes across the batch axis.
+        ExportError: an output, of the file or the simulation, that is not finite.
         FileFormatError: the file cannot be opened.
     """
+    require_batches(batches)
     check_file(path)
     content = Path(path).read_bytes()
     tensors, missing = _compared_tensors(content, simulation)
     comparisons = {name: _Comparison(op) for name, (_, op) in tensors.items()}
     runner = Runner(content, preserve=True, source=path)
-    agreeing = seen = 0
+    answers = _answers(simulation)
+    seen, is_apart = 0, False
     for number, batch in enumerate(batches):
         inputs = _first(model_inputs(simulation, batch, number), samples - seen)
-        codes, answers = _simulate(simulation, inputs)
+        simulated = _Simulated.of(simulation, inputs)
+        if not is_apart and simulated.samples > 1:
+            simulated.require_apart(_Simulated.of(simulation, _first(inputs, 1)))
+            is_apart = True
         named = inputs if isinstance(inputs, dict) else {simulation.inputs[0].name: inputs}
-        for sample in range(len(answers)):
-            output = runner({name: values[sample : sample + 1] for name, values in named.items()})
+        for sample in range(simulated.samples):
+            written = runner({name: values[sample : sample + 1] for name, values in named.items()})
             for name, comparison in comparisons.items():
-                simulated = codes[name].reshape(len(answers), -1)[sample]  # the batch may be merged with other axes
-                comparison.add(simulated, runner.interpreter.get_tensor(tensors[name][0]))
-            agreeing += int(np.argmax(answers[sample]) == np.argmax(next(iter(output.values()))[0]))
-        seen += len(answers)
+                codes = _of_sample(simulated.codes[name], sample, simulated.samples)
+                comparison.add(codes, runner.interpreter.get_tensor(tensors[name][0]))
+            ours = [_of_sample(values, sample, simulated.samples) for values in simulated.outputs.values()]
+            answers.add(ours, list(written.values()))
+        seen += simulated.samples
         if seen >= samples:
             break
     if not seen:
         raise InputError(received="no samples", expected="at least one batch to compare on", mend="pass data")
-    outputs = [comparisons[name].largest for name in _output_names(simulation, comparisons)]
+    largest = [comparisons[name].largest for name in _output_names(simulation, comparisons)]
     return ParityResult.of(
         [comparison.result(name) for name, comparison in comparisons.items()],
-        top1_agreement=agreeing / seen,
-        output_max_codes=max(outputs, default=None),
+        top1_agreement=answers.agreement(),
+        output_max_codes=max(largest, default=None),
         missing=missing,
     )
+
+
+def require_batches(batches: Any) -> None:
+    """Raises InputError for what is no iterable of batches, one bare array or dict among it."""
+    is_bare = isinstance(batches, Mapping) or hasattr(batches, "shape")
+    if is_bare or not isinstance(batches, Iterable) or isinstance(batches, (str, bytes)):
+        raise InputError(
+            received=f"parity data {type(batches).__name__} {batches!r:.80}",
+            expected="an iterable of batches",
+            mend="pass [array], a list of arrays, or a loader",
+        )
 
 
 def _first(inputs: Any, count: int) -> Any:
     return {name: values[:count] for name, values in inputs.items()} if isinstance(inputs, dict) else inputs[:count]
 
 
-def _simulate(simulation: Simulation, inputs: Any) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Codes of every tensor by name, and the (first) output, for one batch."""
-    codes: dict[str, np.ndarray] = {}
-    with recording(lambda name, values: codes.update({name: ops.convert_to_numpy(values)})):
-        output = simulation(inputs, training=False)
-    return codes | _edge_codes(simulation, codes), ops.convert_to_numpy(tree.flatten(output)[0])
+class _Simulated(NamedTuple):
+    """Codes of every tensor and values of every output, by name, for one batch."""
+
+    codes: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+    samples: int
+
+    @classmethod
+    def of(cls, simulation: Simulation, inputs: Any) -> "_Simulated":
+        codes: dict[str, np.ndarray] = {}
+        with recording(lambda name, values: codes.update({name: ops.convert_to_numpy(values)})):
+            answer = simulation(inputs, training=False)
+        values = [ops.convert_to_numpy(value) for value in tree.flatten(answer)]
+        samples = len(next(iter(inputs.values())) if isinstance(inputs, dict) else inputs)
+        named = dict(zip(outputs.names(simulation), values, strict=True))
+        return cls(codes | _edge_codes(simulation, codes), named, samples)
+
+    def require_apart(self, alone: "_Simulated") -> None:
+        """Raises UnsupportedError where the first sample is another one `alone` than in this batch."""
+        pairs = [*((name, self.codes[name], alone.codes[name]) for name in alone.codes)]
+        pairs += [(name, self.outputs[name], alone.outputs[name]) for name in alone.outputs]
+        for name, together, one in pairs:
+            is_apart = together.size == one.size * self.samples
+            if is_apart and _near(_of_sample(together, 0, self.samples), one):
+                continue
+            raise UnsupportedError(
+                received=f"tensor {name!r}, which for a sample alone is not what it is in a batch of {self.samples}: "
+                "the model computes across the batch axis",
+                expected="samples that are computed one by one, as in a file of batch 1",
+                mend="let it compute along the other axes: axis=-1 in place of axis=0",
+            )
+
+
+def _near(values: np.ndarray, others: np.ndarray) -> bool:
+    """Nearly all within one code, or a hundredth of the largest value: float arithmetic may differ with the batch."""
+    if values.size == 0 or values.dtype.kind == "b":
+        return np.array_equal(values.reshape(-1), others.reshape(-1))
+    values, others = (np.nan_to_num(one.reshape(-1).astype("float64")) for one in (values, others))
+    limit = float(np.abs(values).max()) / 100
+    if np.array_equal(values, np.rint(values)):
+        limit = max(limit, 1.0)
+    return float((np.abs(values - others) <= limit).mean()) > _NEARLY_ALL
+
+
+def _of_sample(values: np.ndarray, sample: int, samples: int) -> np.ndarray:
+    """One sample's part, also where the batch is merged with another axis."""
+    return values.reshape(samples, *_shape_of_one(values, samples))[sample]
+
+
+def _shape_of_one(values: np.ndarray, samples: int) -> tuple[int, ...]:
+    """All but the last axis flattened; an axis that is the batch's alone counts as one value each."""
+    if values.size % samples:
+        return values.shape
+    size = values.size // samples
+    width = values.shape[-1] if values.ndim > 1 else 1
+    return (size // width, width) if width and size % width == 0 else (min(size, 1), size)
+
+
+def _answers(simulation: Simulation) -> Answers:
+    made = {output: layer.tensor_quantizer() for layer, _, output in simulation.graph()}
+    return Answers(outputs.names(simulation), [made[id(tensor)] for tensor in simulation.outputs])
 
 
 def _edge_codes(simulation: Simulation, codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ from litert_quantizer.qtyping import TFLOperationName
 from lowbit.errors import ExportError, FileFormatError, InputError, UnsupportedError
 from lowbit.export import direct, flatbuffer, integers, limits, request
 from lowbit.export.parity import parity as measure_parity
+from lowbit.export.parity import require_batches
 from lowbit.export.request import LEAST_AGREEMENT
 from lowbit.export.template import template
 from lowbit.files import replacing
@@ -27,6 +28,9 @@ from lowbit.simulation import Simulation, quantize_model
 from lowbit.spec import Spec
 
 _SMALL = (schema.TensorType.FLOAT16, schema.TensorType.INT8, schema.TensorType.INT4)
+LEAST_WITHIN_ONE = 0.5
+"""Share of an 8-bit tensor's codes that must be within one of the simulation's, where answers are checked."""
+
 VARIANTS = ("float32", "float16", "dynamic-w8", "weight-w8")
 
 
@@ -60,8 +64,9 @@ def export(
             gives a float32 file; with `spec` and `calibration`, an integer file.
         io: "float32", or "int8" for a file whose inputs and outputs are codes.
         parity: batches on which the file is compared with the simulation, tensor by tensor.
-        least_agreement: share of top-1 answers, 0 to 1, on which both must agree on these batches; None leaves the
-            figure unchecked.
+        least_agreement: share of top-1 answers, 0 to 1, on which both must agree on these batches, at every output
+            (`export.answers`). No 8-bit tensor may mostly differ by more than one code either. None leaves both
+            unchecked.
         input_shape: sizes in place of a float model's free ones (None), as for `quantize_model`.
 
     Raises:
@@ -75,6 +80,8 @@ def export(
     request.check_share(least_agreement)
     request.check_shape(model, input_shape)
     request.check_use_of_data(model, spec, calibration=calibration, parity=parity)
+    if parity is not None:
+        require_batches(parity)
     started = time.perf_counter()
     if spec is not None:
         model = quantize_model(model, spec, calibration=calibration, input_shape=input_shape)
@@ -95,7 +102,7 @@ def export(
             raise limits.named(content, error) from error
         result = None if batches is None else measure_parity(model, temporary, batches)
         if result is not None:
-            _check_agreement(result, least_agreement)
+            _check_agreement(model, result, least_agreement)
     return _result(path, content, started, len(integers.tensor_quantizers(model)) - len(model.edges()), result)
 
 
@@ -151,15 +158,31 @@ def _without_simulation(content: bytes, kind: str) -> bytes:
     return flatbuffer.write(model)
 
 
-def _check_agreement(parity: ParityResult, least: float | None) -> None:
-    """Raise ExportError where file and simulation answer differently more often than is allowed."""
-    if least is None or parity.top1_agreement is None or parity.top1_agreement >= least:
+def _check_agreement(simulation: Simulation, parity: ParityResult, least: float | None) -> None:
+    """Raise ExportError where file and simulation answer differently more often than is allowed, or are far apart."""
+    if least is None:
+        return
+    _check_tensors(simulation, parity)
+    if parity.top1_agreement is None or parity.top1_agreement >= least:
         return
     raise ExportError(
         f"file and simulation agree on {parity.top1_agreement:.1%} of answers, under {least:.4g} as least_agreement "
         f"(--least-agreement) asks; worst tensor {parity.worst_tensor!r}; no file was written: "
         "calibrate on data like that it runs on, keep layers without integer form out of the model, or ask for less"
     )
+
+
+def _check_tensors(simulation: Simulation, parity: ParityResult) -> None:
+    """Rounding differs by a code here and there; 8-bit integers that mostly differ by more are another computation."""
+    quantizers = integers.tensor_quantizers(simulation)
+    compared = [tensor for tensor in parity.per_tensor if quantizers[tensor.name].bits == 8]
+    worst = min(compared, key=lambda tensor: tensor.within_one, default=None)
+    if worst is not None and worst.within_one < LEAST_WITHIN_ONE:
+        raise ExportError(
+            f"tensor {worst.name!r} ({worst.op}) of the file is within one code of the simulation's in "
+            f"{worst.within_one:.1%} of its values; expected at least {LEAST_WITHIN_ONE:.0%}; no file was written: "
+            "keep the layer that makes it float with a rule, or pass least_agreement=None to have the file all the same"
+        )
 
 
 def _result(

@@ -67,7 +67,7 @@ def test_every_lowbit_name_in_the_table_exists() -> None:
 
 def test_every_python_block_says_whose_it_is() -> None:
     assert set(re.findall(r"^```(\w.*)$", PAGE, re.MULTILINE)) == {"python lowbit", "python tfmot"}
-    assert len(BLOCKS) == 11
+    assert len(BLOCKS) == 12
 
 
 def test_the_rules_do_what_their_headings_say(ran) -> None:

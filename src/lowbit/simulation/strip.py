@@ -10,6 +10,8 @@ from keras import ops
 from lowbit.errors import InputError, UnsupportedError
 from lowbit.simulation.model import Simulation, require_model
 
+LONGEST = 200  # characters of another library's message
+
 
 def strip(simulation: Simulation, *, into: keras.Model | None = None) -> keras.Model:
     """The model the simulation was made of, with the simulation's weights, unrounded and unfolded.
@@ -54,11 +56,17 @@ def _original(simulation: Simulation) -> keras.Model:
         model: keras.Model = keras.saving.deserialize_keras_object(json.loads(simulation.original))
     except (TypeError, ValueError) as error:
         raise UnsupportedError(
-            received=f"a simulation of {simulation.name!r}: {str(error).splitlines()[0][:200]}",
+            received=f"a simulation of {simulation.name!r}: {_first_sentence(error)}",
             expected="a float model that can be made again from its configuration",
             mend="pass into=a model of the same architecture; it takes the weights",
         ) from error
     return model
+
+
+def _first_sentence(error: Exception) -> str:
+    """Of Keras's message, which goes on with advice that does not hold here."""
+    words = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+    return words if len(words) <= LONGEST else words[:LONGEST].rpartition(" ")[0] + " …"
 
 
 def _restored(values: np.ndarray, axes: list[int] | None, weight: keras.Variable, model: keras.Model) -> np.ndarray:

@@ -133,6 +133,10 @@ def model_args(words: Sequence[str] | None) -> dict[str, str]:
 def output(word: str, *suffixes: str) -> Path:
     """A place for a file to be written; raises InputError, before any work, when it cannot be one."""
     path = Path(word)
+    if word.endswith(("/", os.sep)):
+        raise InputError(
+            received=f"output {word}, which names a folder", expected="a file", mend="leave the slash at its end out"
+        )
     if suffixes and path.suffix.lower() not in suffixes:
         raise InputError(
             received=f"output {word}", expected=f"a name ending in {' or '.join(suffixes)}", mend=f"add {suffixes[0]}"

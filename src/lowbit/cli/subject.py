@@ -174,6 +174,13 @@ def _shapes(model: Any) -> dict[str, list[int | None]]:
 
 def _check(model: Any, class_names: Sequence[str] | None, dataset: Dataset, source: str) -> None:
     check_inputs(model, dataset.inputs, source)
+    if dataset.classes is not None and len(model.outputs) > 1:
+        names = ", ".join(model.output_names)
+        raise InputError(
+            received=f"{source} with {len(model.outputs)} outputs: {names}",
+            expected="one output: accuracy and agreement on labelled data are told from one",
+            mend="use Python, which takes several: lowbit.export(model, 'model.tflite', spec='w8a8', calibration=...)",
+        )
     if dataset.classes is not None:
         check_class_count(model, dataset.classes)
     check_classes(model, class_names, dataset.class_names)

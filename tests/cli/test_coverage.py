@@ -19,6 +19,12 @@ def small(inputs=None, classes=None, seed=0):
     return keras.Model(image, layers.Dense(2, name="scores")(layers.Flatten(name="flat")(x)))
 
 
+def bent(inputs=None, classes=None, seed=0):
+    image = keras.Input((8, 8, 3), name="image")
+    x = layers.Conv2D(4, 3, activation="elu", name="stem")(image)
+    return keras.Model(image, layers.Dense(2, name="scores")(layers.Flatten(name="flat")(x)))
+
+
 def deep(inputs=None, classes=None, seed=0):
     image = x = keras.Input((8, 8, 3), name="image")
     for number in range(35):
@@ -43,12 +49,12 @@ def test_table_and_totals(models) -> None:
     answer = models("coverage", "coverage_models:small")
     assert answer.code == 0, answer.err
     lines = [line.split() for line in answer.out.splitlines() if line]
-    assert lines[0] == ["layer", "type", "fate", "reason", "MACs", "weights"]
+    assert lines[0] == ["layer", "type", "fate", "bits", "reason", "MACs", "weights"]
     assert lines[1:5] == [
-        ["stem", "Conv2D", "quantized", "3,888", "112"],
-        ["relu", "ReLU", "quantized", "in", "stem"],
-        ["flat", "Flatten", "quantized"],
-        ["scores", "Dense", "quantized", "288", "290"],
+        ["stem", "Conv2D", "quantized", "w8a8", "3,888", "112"],
+        ["relu", "ReLU", "quantized", "w8a8", "in", "stem"],
+        ["flat", "Flatten", "quantized", "a8"],
+        ["scores", "Dense", "quantized", "w8a8", "288", "290"],
     ]
     assert "4 layers as w8a8: 4 quantized, 0 kept float, 0 failed" in answer.out
     assert "multiply-accumulates 4,176, 100 % in integers" in answer.out
@@ -58,7 +64,7 @@ def test_table_and_totals(models) -> None:
 def test_a_narrow_terminal_goes_without_types(models, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     answer = models("coverage", "coverage_models:small")
-    assert answer.out.splitlines()[0].split() == ["layer", "fate", "reason", "MACs", "weights"]
+    assert answer.out.splitlines()[0].split() == ["layer", "fate", "bits", "reason", "MACs", "weights"]
     assert max(map(len, answer.out.splitlines())) <= 80
 
 
@@ -77,6 +83,27 @@ def test_rules(models) -> None:
     stem = answer.json["layers"][0]
     assert stem["fate"] == "kept float" and stem["reason"]
     assert answer.json["macs_integer_share"] == pytest.approx(SCORES / (STEM + SCORES))
+
+
+def test_bits_of_each_layer_and_of_a_run(models) -> None:
+    Path("rules.yaml").write_text("- {match: scores, weights: 8}\n- {match: stem, activations: 16}\n")
+    words = ("coverage", "coverage_models:small", "--spec", "w4a8", "--rules", "rules.yaml")
+    answer = models(*words)
+    rows = {line.split()[0]: line.split()[3] for line in answer.out.splitlines()[1:5]}
+    assert (rows["stem"], rows["scores"]) == ("w4a16", "w8a8")
+    assert "4 layers as w4a8 with rules: 4 quantized" in answer.out
+    stem = models(*words, "--json").json["layers"][0]
+    assert (stem["weight_bits"], stem["activation_bits"]) == (4, 16)
+    Path("rules.yaml").write_text("- {match: conv_3, weights: 4}\n")
+    folded = models("coverage", "coverage_models:deep", "--rules", "rules.yaml").out.splitlines()[1]
+    assert "quantized  w4|8a8" in folded
+
+
+def test_a_layer_whose_activation_alone_is_float_is_so_in_part(models) -> None:
+    answer = models("coverage", "coverage_models:bent")
+    row = " ".join(answer.out.splitlines()[1].split())
+    assert row.startswith("stem Conv2D partly float w8a8 only in part: activation 'elu' has no integer form; its prod")
+    assert "2 quantized, 1 kept float (1 of them in part), 0 failed" in answer.out
 
 
 def test_long_runs_of_quantized_layers_are_one_line_unless_verbose(models) -> None:

@@ -2,6 +2,7 @@
 """`--rules`: every mistake is told before a model is loaded; good rules reach the simulation and the file."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,15 @@ def test_rules_reach_the_file(lowbit, rules: Path, digits_keras: Path) -> None:
     assert types["stem_conv/kernel"] == schema.TensorType.INT4
     written = json.loads(Path("q.tflite.json").read_text())["made_by"]["rules"]
     assert [Rule.from_dict(rule) for rule in written] == list(READ)
+
+
+def test_weights_of_several_widths_are_told_with_their_shares(lowbit, rules: Path, digits_keras: Path) -> None:
+    rules.write_text("- match: stem_conv\n  weights: 4\n")
+    words = ("quantize", digits_keras, "-o", "q.tflite", "--data", "digits", "--rules", rules)
+    told = r"weights int8 \(\d+ %\), int4 \((\d+|under 1) %\)"
+    assert re.search(told, lowbit(*words).out) and re.search(told, lowbit("inspect", "q.tflite").out)
+    rules.write_text("- match: predictions\n  weights: 8\n")
+    assert re.search(r"weights int8\n", lowbit(*words).out)
 
 
 def test_rules_reach_the_simulation(lowbit, rules: Path, digits_keras: Path) -> None:

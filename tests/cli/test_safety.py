@@ -187,7 +187,7 @@ def test_a_file_that_differs_from_its_simulation_is_told(capsys, equal: float, w
     measured = TensorParity(name="conv", op="CONV_2D", elements=1000, equal=equal, within_one=1.0, distinct_codes=9)
     found = ParityResult.of([measured], top1_agreement=1.0, output_max_codes=1)
     made = Made(path=Path("q.tflite"), size_bytes=1, sha256="", seconds=1.0, quantized_tensors=1, parity=found)
-    inside = SimpleNamespace(compressed_bytes=1, n_ops=1, float_ops=0, weights_dtype="int8")
+    inside = SimpleNamespace(compressed_bytes=1, n_ops=1, float_ops=0, weights_dtype="int8", weights={"int8": 1})
     with Session() as session:
         _show_file(session, {}, made, inside)
     err = capsys.readouterr().err

@@ -16,6 +16,7 @@ CLASSES = 1000  # of a zoo model without data, as published
 MOST_SHOWN = 30  # layers; beyond, runs of quantized layers are one line each
 LEAST_FOLDED = 4
 LEAST_WIDTH_WITH_TYPES = 100  # columns of a terminal
+PARTLY = "partly float"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,8 +48,8 @@ def coverage(
     found = coverage_of(opened, bits, rules=given, input_shape=sizes(opened, inputs, shape))
     total = found.total
     lines = [
-        f"{len(found.layers)} layers as {found.spec}: {found.quantized} quantized, {found.kept_float} kept float, "
-        f"{found.failed} failed",
+        f"{len(found.layers)} layers as {found.spec}{' with rules' if given else ''}: {found.quantized} quantized, "
+        f"{found.kept_float} kept float{_in_part(found.layers)}, {found.failed} failed",
         f"multiply-accumulates {quantity(total.macs)}, {percent(total.macs_integer_share)} in integers",
         f"weights {quantity(total.weights)}, {percent(total.weights_integer_share)} in integers",
     ]
@@ -97,6 +98,29 @@ def _opened(
     return load_model(model, inputs=inputs, classes=classes, model_args=arguments).model, inputs
 
 
+def _in_part(layers: Sequence[Any]) -> str:
+    count = sum(_fate(layer) == PARTLY for layer in layers)
+    return f" ({count} of them in part)" if count else ""
+
+
+def _fate(layer: Any) -> str:
+    return PARTLY if layer.fate == "kept float" and layer.activation_bits else str(layer.fate)
+
+
+def _bits(layers: Sequence[Any]) -> str:
+    """The bits of one or several layers as a spec writes them, `a8` without weights, `w4|8a8` where they differ.
+
+    >>> from types import SimpleNamespace as Layer
+    >>> _bits([Layer(weight_bits=4, activation_bits=8), Layer(weight_bits=8, activation_bits=8)])
+    'w4|8a8'
+    """
+    words = ""
+    for letter, name in (("w", "weight_bits"), ("a", "activation_bits")):
+        bits = sorted({value for layer in layers if (value := getattr(layer, name)) is not None})
+        words += letter + "|".join(map(str, bits)) if bits else ""
+    return words
+
+
 def _table(layers: Sequence[Any], is_folded: bool, width: int) -> Table:
     """One row for each layer or folded run; without the layers' classes where the terminal is narrow."""
     from lowbit.results import quantity
@@ -106,6 +130,7 @@ def _table(layers: Sequence[Any], is_folded: bool, width: int) -> Table:
     if width >= LEAST_WIDTH_WITH_TYPES:
         table.add_column("type", overflow="fold")
     table.add_column("fate", no_wrap=True)
+    table.add_column("bits", no_wrap=True)
     table.add_column("reason", overflow="fold")
     for heading in ("MACs", "weights"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -116,15 +141,15 @@ def _table(layers: Sequence[Any], is_folded: bool, width: int) -> Table:
 
 
 def _rows(layers: Sequence[Any], is_folded: bool) -> Iterator[tuple[Any, ...]]:
-    """Layer, type, fate, reason, multiply-accumulates, weights; a layer that runs in another's op says so."""
+    """Layer, type, fate, bits, reason, multiply-accumulates, weights; a layer that runs in another's op says so."""
     first_of: dict[str, str] = {}
     for is_quantized, members in groupby(layers, key=lambda layer: layer.fate == "quantized"):
         run = list(members)
         if is_folded and is_quantized and len(run) >= LEAST_FOLDED:
             macs, weights = sum(layer.macs for layer in run), sum(layer.weights for layer in run)
-            yield f"{run[0].name} … {run[-1].name} ({len(run)})", "", "quantized", "", macs, weights
+            yield f"{run[0].name} … {run[-1].name} ({len(run)})", "", "quantized", _bits(run), "", macs, weights
             continue
         for layer in run:
             first = first_of.setdefault(layer.operation, layer.name)
             reason = layer.reason or ("" if first == layer.name else f"in {first}")
-            yield layer.name, layer.kind, layer.fate, reason, layer.macs, layer.weights
+            yield layer.name, layer.kind, _fate(layer), _bits([layer]), reason, layer.macs, layer.weights

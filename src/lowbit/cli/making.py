@@ -240,15 +240,17 @@ def export(
 
 
 def _kept_float(simulation: Any) -> dict[str, str]:
-    """Layers that no quantized kernel runs, each with the reason."""
+    """Layers that no quantized kernel runs, or not all of, each with the reason."""
     from lowbit.simulation import fates
+    from lowbit.simulation.coverage import kept_in_part
 
-    return {fate.layer: fate.reason for fate in fates(simulation) if fate.fate == KEPT_FLOAT}
+    parts = kept_in_part(simulation)
+    return {fate.layer: parts.get(fate.layer, fate.reason) for fate in fates(simulation) if fate.fate == KEPT_FLOAT}
 
 
 def _show_file(session: Session, head: dict[str, Any], made: Any, inside: Any) -> None:
     from lowbit import records
-    from lowbit.cli.measuring import parity_lines
+    from lowbit.cli.measuring import parity_lines, weights_words
 
     words = "parity not measured: no --data" if made.quantized_tensors else "no simulation to compare with"
     lines = [words] if made.parity is None else parity_lines(made.parity)
@@ -274,6 +276,6 @@ def _show_file(session: Session, head: dict[str, Any], made: Any, inside: Any) -
             "parity": records.encode(made.parity),
         },
         f"wrote {made.path}: {made.size_bytes:,} bytes ({inside.compressed_bytes:,} zipped) in {made.seconds:.1f} s",
-        f"{inside.n_ops} ops, {inside.float_ops} of them float; weights {inside.weights_dtype}",
+        f"{inside.n_ops} ops, {inside.float_ops} of them float; weights {weights_words(inside)}",
         *lines,
     )

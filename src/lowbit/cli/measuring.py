@@ -16,6 +16,7 @@ MODEL_FILES = (".tflite", ".keras", ".h5")
 KERAS_FILES = (".keras", ".h5")
 FIGURES_WIDTH = 55  # columns of a terminal that the figures of the latency table take
 LEAST_NAME_WIDTH = 20
+CODES = ("int2", "int4", "int8", "int16")  # types of quantized weights
 
 TFLite = Annotated[str, typer.Argument(help="A .tflite file.", metavar="FILE.tflite", show_default=False)]
 
@@ -108,7 +109,7 @@ def benchmark(
 def _shown_names(paths: Sequence[Path], width: int) -> list[str]:
     """Whole paths where they fit, else file names where these differ; what is still too long loses its left.
 
-    >>> _shown_names([Path("runs/first/a.tflite"), Path("runs/first/b.tflite")], 10)
+    >>> _shown_names([Path("runs/the-first/a.tflite"), Path("runs/the-first/b.tflite")], 10)
     ['a.tflite', 'b.tflite']
     """
     names = [str(path) for path in paths]
@@ -149,12 +150,31 @@ def inspect(session: Session, file: TFLite) -> None:
         f"{found.n_ops} ops, {found.float_ops} of them float; {found.parameters:,} parameters; {found.tensors} tensors",
         f"multiply-accumulates {quantity(work.macs)}, {macs} in integers; "
         f"weights {quantity(work.weights)}, {percent(work.weights_integer_share)} in integers{loops}",
-        f"weights {found.weights_dtype}, activations {found.activations_dtype}; run by XNNPACK: {share}",
+        f"weights {weights_words(found)}, activations {found.activations_dtype}; run by XNNPACK: {share}",
         f"{found.size_bytes:,} bytes, {found.compressed_bytes:,} zipped",
         *(f"input {_endpoint(end)}" for end in found.inputs),
         *(f"output {_endpoint(end)}" for end in found.outputs),
     ]
     session.result({"file": file, **records.encode(found)}, table, "", *lines)
+
+
+def weights_words(found: Any) -> str:
+    """What the weights of a file are in: each integer type with its share where several are, biases aside.
+
+    >>> from types import SimpleNamespace as Summary
+    >>> weights_words(Summary(weights_dtype="int4", weights={"int4": 61, "int8": 39, "int32": 8}))
+    'int4 (61 %), int8 (39 %)'
+    """
+    counts = {dtype: count for dtype, count in found.weights.items() if dtype in CODES and count}
+    if len(counts) < 2 or found.weights_dtype not in counts:
+        return str(found.weights_dtype)
+    total = sum(counts.values())
+    ordered = sorted(counts, key=lambda dtype: -counts[dtype])
+    return ", ".join(f"{dtype} ({_share(counts[dtype], total)})" for dtype in ordered)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}".replace("%", " %") if part * 100 >= whole else "under 1 %"
 
 
 def _endpoint(end: Any) -> str:

@@ -76,6 +76,8 @@ class LayerCoverage:
 
     `operation` is the op of the file that computes it, named after the first of the layers that run as this one op;
     `macs` and `weights` of the op stand at that layer, 0 at the others. `kind` is the layer's class, such as "Conv2D".
+    `weight_bits` is None for a layer without weights in integers, `activation_bits` for one without any integers. A
+    layer kept float that has bits is so in part: its product is in integers, its activation is not.
     """
 
     name: str
@@ -85,6 +87,8 @@ class LayerCoverage:
     reason: str = ""
     macs: int = 0
     weights: int = 0
+    weight_bits: int | None = None
+    activation_bits: int | None = None
 
     def __post_init__(self) -> None:
         one_of("fate", self.fate, FATES)

@@ -35,21 +35,47 @@ def coverage(
     simulation, graph = simulated(model, spec, rules, input_shape)
     kinds = {node.path: type(node.operation).__name__ for node in graph.nodes}
     total, by_layer = _workloads(simulation)
-    layers = []
+    parts, layers = kept_in_part(simulation), []
     for fate in fates(simulation):
         work = by_layer.get(fate.layer, NOTHING)
+        has_integers = fate.fate == "quantized" or fate.layer in parts
+        weight_bits, activation_bits = _bits(simulation, fate.layer) if has_integers else (None, None)
         layers.append(
             LayerCoverage(
                 name=fate.layer,
                 kind=kinds[fate.layer],
                 fate=fate.fate,
                 operation=fate.operation,
-                reason=fate.reason,
+                reason=parts.get(fate.layer, fate.reason),
                 macs=work.macs,
                 weights=work.weights,
+                weight_bits=weight_bits,
+                activation_bits=activation_bits,
             )
         )
     return Coverage(model=model.name, spec=spec.name, total=total, layers=tuple(layers))
+
+
+def kept_in_part(simulation: Simulation) -> dict[str, str]:
+    """Layers whose product is in integers though something of them is kept float, with the reason in these words."""
+    in_integers = {
+        member
+        for operation in simulation.simulated_layers()
+        for member in operation.members
+        if operation.fate == "quantized" and operation.multiply_accumulates()
+    }
+    return {
+        fate.layer: f"only in part: {fate.reason}; its product is in integers"
+        for fate in fates(simulation)
+        if fate.fate == "kept float" and fate.layer in in_integers
+    }
+
+
+def _bits(simulation: Simulation, layer: str) -> tuple[int | None, int | None]:
+    """Bits of the weights, where it has any in integers, and of the output."""
+    own = [one for one in simulation.simulated_layers() if layer in one.members and one.fate == "quantized"]
+    weights = [bits for one in own if (bits := getattr(one, "weight_bits", None)) is not None]
+    return next(iter(weights), None), own[-1].activation_bits if own else None
 
 
 def _workloads(simulation: Simulation) -> tuple[Workload, dict[str, Workload]]:

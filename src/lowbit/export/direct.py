@@ -15,7 +15,7 @@ from keras import tree
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from lowbit.errors import ExportError, InputError
-from lowbit.export import flatbuffer
+from lowbit.export import flatbuffer, refused
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _INPUT, _OUTPUT = "input_{:03}", "output_{:03}"  # TensorFlow sorts arguments and outputs by name
@@ -70,7 +70,7 @@ def _converted(call: Any, signature: Sequence[tf.TensorSpec], model: keras.Model
 
 def _reason(error: BaseException) -> str:
     """One line. The converter begins with its reason; Keras's and TensorFlow's tracing wrap it in places and values."""
-    lines = [_COLOURS.sub("", line).strip() for line in str(error).splitlines()]
+    lines = [refused.without_place(_COLOURS.sub("", line)) for line in str(error).splitlines()]
     lines = [line for line in lines if line] or [type(error).__name__]
     wrapped = [number for number, line in enumerate(lines) if "Exception encountered when calling" in line]
     inner = lines[wrapped[-1] + 1 :] if wrapped else []

@@ -11,7 +11,7 @@ from litert_quantizer import qtyping, quantizer
 from litert_quantizer.algorithm_manager import AlgorithmName
 
 from lowbit.errors import ExportError
-from lowbit.export import flatbuffer, wiring
+from lowbit.export import flatbuffer, refused, wiring
 from lowbit.export.template import Template, constant_name
 from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.quantizers.affine import code_range
@@ -65,7 +65,7 @@ def quantize(template: Template, simulation: Simulation, io: str) -> bytes:
     try:
         result = worker.quantize(ranges, enable_progress_report=False, enable_progress_bar=False)
     except ValueError as error:
-        raise ExportError(f"litert-quantizer refused the file: {error}") from error
+        raise refused.quantization(error, template.content, grids) from error
     model = flatbuffer.read(bytes(result.quantized_model))
     wiring.mend(model)
     wiring.check(model)

@@ -23,7 +23,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from lowbit.errors import ExportError
-from lowbit.export import flatbuffer, outputs
+from lowbit.export import flatbuffer, outputs, refused
 from lowbit.simulation import Simulation
 from lowbit.simulation.passing import KeptFloat
 
@@ -82,24 +82,19 @@ def _structure(simulation: Simulation) -> str:
 
 def _convert(simulation: Simulation, batch: int, integer: bool) -> Template:
     labels, values = _label_constants(simulation)
-    function, points = _graph_function(simulation, values, batch, integer)
+    function, points, made = _graph_function(simulation, values, batch, integer)
     module = tf.Module()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         model = flatbuffer.read(converter.convert())
     except (ConverterError, tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise _not_convertible(error) from error
+        raise refused.conversion(error, function, made) from error
     _remove_barriers(model, points, simulation)
     flatbuffer.remove_dead_operators(model)
     flatbuffer.remove_unused(model)
     slots = _find_labels(model, labels)
     return Template(content=flatbuffer.write(model), slots=slots, float_scopes=_float_scopes(model, simulation, points))
-
-
-def _not_convertible(error: BaseException) -> ExportError:
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return ExportError(f"TensorFlow's converter refused the model with LiteRT's built-in operations: {reason[:300]}")
 
 
 def _label_constants(simulation: Simulation) -> tuple[dict[str, int], dict[str, dict[str, np.ndarray]]]:
@@ -121,9 +116,12 @@ def _label_constants(simulation: Simulation) -> tuple[dict[str, int], dict[str, 
 
 def _graph_function(
     simulation: Simulation, values: dict[str, dict[str, np.ndarray]], batch: int, integer: bool
-) -> tuple[Any, list[str]]:
-    """The traced float graph and the names of its points, which are its outputs in sorted order."""
+) -> tuple[Any, list[str], list[tuple[str, int]]]:
+    """The traced float graph, the names of its points, which are its outputs in sorted order, and after each layer how
+    many operations it had.
+    """
     points: list[str] = []
+    made: list[tuple[str, int]] = []
     ends = set(outputs.names(simulation))
 
     def call(*inputs: Any) -> dict[str, Any]:
@@ -133,6 +131,7 @@ def _graph_function(
             mark = _Marker(layer.tensor_name, marked, integer, ends)
             constants = {name: tf.constant(array) for name, array in values[layer.tensor_name].items()}
             tensors[output] = layer.deploy([tensors[source] for source in sources], constants, mark)
+            made.append((layer.tensor_name, len(tf.compat.v1.get_default_graph().get_operations())))
         points.extend(name for name in marked if name not in points)
         return marked
 
@@ -142,7 +141,7 @@ def _graph_function(
     ]
     frozen = [(variable, tf.constant(variable.numpy())) for variable in _float_variables(simulation)]
     with keras.StatelessScope(state_mapping=frozen):
-        return tf.function(call, autograph=False).get_concrete_function(*signature), points
+        return tf.function(call, autograph=False).get_concrete_function(*signature), points, made
 
 
 def _float_variables(simulation: Simulation) -> list[Any]:

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the converter or the quantizer refuses is told by op, layer and tensor, not by places of the caller's script."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from lowbit.errors import ExportError
+from lowbit.export import direct, export
+from lowbit.simulation import quantize_model
+
+VALUES = np.random.default_rng(0).normal(size=(16, 6)).astype("float32")
+
+
+def inverse_erf():
+    inputs = keras.Input((6,), name="x")
+    x = ops.sort(layers.Dense(4, name="before")(inputs))
+    return keras.Model(inputs, layers.Dense(2, name="after")(ops.erfinv(x)))
+
+
+def test_the_layer_of_an_op_that_litert_has_not(tmp_path):
+    simulation = quantize_model(inverse_erf(), calibration=[VALUES / 10])
+    with pytest.raises(ExportError, match=r"operations: layer 'erfinv\w*' computes Erfinv, which LiteRT has not"):
+        export(simulation, tmp_path / "m.tflite")
+
+
+def test_no_place_of_the_script():
+    with pytest.raises(ExportError, match="Erfinv") as caught:
+        direct.convert(inverse_erf())
+    assert ".py" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spec", ["w8a8", "w8a16"])
+@pytest.mark.parametrize("shape", [(2, 1, 3, 1), (2, 1, 3, 1, 1)])
+def test_more_axes_than_the_quantizer_takes(shape, spec, tmp_path):
+    inputs = keras.Input(shape, name="x")
+    model = keras.Model(inputs, layers.ReLU()(layers.Rescaling(2.0, name="double")(inputs)))
+    images = VALUES.reshape(16, *shape)
+    simulation = quantize_model(model, spec, calibration=[images])
+    if len(shape) == 4:
+        assert export(simulation, tmp_path / "m.tflite", parity=[images]).parity.worst_within_one == 1.0
+        return
+    with pytest.raises(ExportError, match=r"tensor '(x|double)' has 6 axes, \(1, 2, 1, 3, 1, 1\); expected at most 5"):
+        export(simulation, tmp_path / "m.tflite")

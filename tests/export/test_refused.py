@@ -43,3 +43,19 @@ def test_more_axes_than_the_quantizer_takes(shape, spec, tmp_path):
         return
     with pytest.raises(ExportError, match=r"tensor '(x|double)' has 6 axes, \(1, 2, 1, 3, 1, 1\); expected at most 5"):
         export(simulation, tmp_path / "m.tflite")
+
+
+def test_two_layers_of_one_tensor(tmp_path):
+    inputs = keras.Input((6,), name="x")
+    y = layers.Dense(4, name="dense")(inputs)
+    squares = [layers.Multiply(name="one")([y, y]), layers.Multiply(name="other")([layers.Dropout(0.1)(y), y])]
+    simulation = quantize_model(keras.Model(inputs, layers.Add(name="sum")(squares)), calibration=[VALUES])
+    with pytest.raises(ExportError, match="layers 'one' and 'other' compute the same .* compute it once"):
+        export(simulation, tmp_path / "m.tflite")
+
+
+def test_a_reshape_of_nothing(tmp_path):
+    inputs = keras.Input((6,), name="x")
+    model = keras.Model(inputs, ops.reshape(layers.Dense(4, name="dense")(inputs), (1, -1)))
+    with pytest.raises(ExportError, match="layers 'dense' and 'reshape\\w*' compute the same"):
+        export(quantize_model(model, calibration=[VALUES]), tmp_path / "m.tflite")

@@ -2,7 +2,7 @@
 """What TensorFlow's converter and litert-quantizer refuse, in the words of the model: their own name no layer."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lowbit.errors import ExportError
@@ -46,6 +46,26 @@ def _layer_of(op: str, function: Any, made: Sequence[tuple[str, int]]) -> str | 
             return name
         begin = end
     return None
+
+
+def merging(entries: Sequence[Any], points: Sequence[str], index: Mapping[str, int] | None = None) -> ExportError:
+    """The converter's merging of tensors with a quantizer each.
+
+    Args:
+        entries: the outputs of its signature, each by the name of a point.
+        index: the tensor of each point, where that is not the entry's own.
+    """
+    by_tensor: dict[int, list[str]] = {}
+    for entry in entries:
+        name = flatbuffer.text(entry.name)
+        by_tensor.setdefault(int(entry.tensorIndex) if index is None else index[name], []).append(name)
+    merged = next((sorted(names) for names in by_tensor.values() if len(names) > 1), None)
+    if merged is None:
+        return ExportError(f"the converter kept {len(by_tensor)} of {len(points)} quantized tensors apart")
+    return ExportError(
+        f"layers {merged[0]!r} and {merged[1]!r} compute the same from the same tensors, and the converter makes one "
+        "tensor of them; expected tensors that are quantized apart; compute it once in the model and use it twice"
+    )
 
 
 def quantization(error: BaseException, content: bytes, known: Collection[str]) -> ExportError:

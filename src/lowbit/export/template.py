@@ -187,7 +187,7 @@ def _remove_barriers(model: Any, points: list[str], simulation: Simulation) -> N
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     barrier_outputs = {int(entry.tensorIndex): flatbuffer.text(entry.name) for entry in signature.outputs}
     if sorted(barrier_outputs.values()) != sorted(points):
-        raise ExportError(f"the converter kept {len(barrier_outputs)} of {len(points)} quantized tensors apart")
+        raise refused.merging(signature.outputs, points)
     before = {
         int(operator.outputs[0]): int(operator.inputs[0])
         for operator in graph.operators
@@ -198,7 +198,7 @@ def _remove_barriers(model: Any, points: list[str], simulation: Simulation) -> N
         operator.inputs = np.array([_through(before, int(i)) for i in operator.inputs], dtype="int32")
     index = {name: _through(before, output) for output, name in barrier_outputs.items()}
     if len(set(index.values())) != len(points):
-        raise ExportError(f"the converter merged some of {len(points)} tensors that are quantized apart")
+        raise refused.merging(signature.outputs, points, index)
     for name, tensor in index.items():
         graph.tensors[tensor].name = name
     outputs.restore(graph, signature, simulation, index)

@@ -8,6 +8,7 @@ afterwards as it was.
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -59,8 +60,18 @@ def opened(layer: Any, input_shape: Any = None, arguments: Any = None) -> Opened
         if any(not isinstance(tensor, keras.KerasTensor) for tensor in flat):
             raise TracingError(f"{layer.name!r} returns something else than tensors made from its inputs")
         nodes = _ordered(flat, {id(tensor) for tensor in inputs}, layer)
+        _check_takes_values(layer, nodes)
     structure = args[0] if len(args) == 1 and not kwargs else list(inputs)
     return Opened(inputs, names or [tensor.name for tensor in inputs], flat, structure, outputs, nodes)
+
+
+def _check_takes_values(layer: Any, nodes: Sequence[Any]) -> None:
+    """TracingError where an operation is given functions, as ops.cond is: they hold on to what the trace made."""
+    for node in nodes:
+        arguments = tree.flatten((node.arguments.args, node.arguments.kwargs))
+        if any(inspect.isroutine(value) or isinstance(value, partial) for value in arguments):
+            name = type(node.operation).__name__
+            raise TracingError(f"{layer.name!r} ({type(layer).__name__}) gives functions to {name}, as ops.cond takes")
 
 
 def _reason(layer: Any, error: Exception) -> str:
@@ -102,6 +113,8 @@ def _inputs_as_built(layer: Any, input_shape: Any) -> tuple[tuple[Any, ...], dic
     if not getattr(layer, "built", False):
         raise TracingError(f"{layer.name!r} was never built, so its weights do not exist")
     built = layer.get_build_config() or {}
+    if "shapes_dict" not in built and len(tensors := _required(layer)) > 1:
+        raise TracingError(f"the call of {layer.name!r} takes {', '.join(tensors)} in place of one list or dict")
     if "shapes_dict" in built:
         named = {name.removesuffix("_shape"): shape for name, shape in built["shapes_dict"].items()}
         return (), {name: _symbolic(shape, name) for name, shape in named.items()}
@@ -111,6 +124,13 @@ def _inputs_as_built(layer: Any, input_shape: Any) -> tuple[tuple[Any, ...], dic
     if shape is None:
         raise TracingError(f"the input shape of {layer.name!r} is not known; give input_shape")
     return (_symbolic(shape, "input"),), {}
+
+
+def _required(layer: Any) -> list[str]:
+    """Arguments without which it cannot be called."""
+    parameters = inspect.signature(layer.call).parameters.values()
+    named = [one.name for one in parameters if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    return [name for name in named if name not in ("training", "mask")]
 
 
 def _symbolic(shape: Any, name: str) -> Any:

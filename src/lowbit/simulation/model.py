@@ -169,6 +169,12 @@ def require_model(received: object, kind: type, words: str) -> None:
     if not isinstance(received, kind):
         what = f"{type(received).__name__} {repr(received)[:80]}"
         raise InputError(received=what, expected=words, mend="pass the model itself")
+    if isinstance(received, Simulation) and not hasattr(received, "spec"):
+        raise InputError(
+            received=f"a copy of the simulation {received.name!r} that keras.models.clone_model made",
+            expected="a simulation with its bits and ranges",
+            mend="save it and load it with keras.models.load_model",
+        )
 
 
 # Keras's .h5 writer stores the bare class name instead of the registered one.

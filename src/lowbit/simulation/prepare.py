@@ -13,6 +13,7 @@ from lowbit.errors import InputError, UnsupportedError
 from lowbit.graph import FlatGraph, Node, flatten, fuse, is_leaf, lower
 from lowbit.simulation.assembly import Assembly
 from lowbit.simulation.calibrate import calibrate
+from lowbit.simulation.float_model import check_is_float, check_is_not_empty
 from lowbit.simulation.model import Simulation, require_model
 from lowbit.spec import LayerSetting, LayerView, Rule, Spec, resolve
 
@@ -55,11 +56,12 @@ def simulated(model: keras.Model, spec: Spec, rules: Iterable[Rule], input_shape
         raise UnsupportedError(
             received=f"the simulation {model.name!r}", expected="a float model", mend="pass lowbit.strip(sim) instead"
         )
-    _check_weights(model)
+    check_is_float(model)
     _check_input_shape(model, input_shape)
     graph = flatten(model, input_shape=input_shape, is_leaf=is_leaf)
     _check_is_for_one(input_shape, graph.input_names)  # a subclassed model's inputs are known only now
     _check_inputs(graph)
+    check_is_not_empty(graph)
     settings = _settings(graph, spec, rules)
     spec = Spec(weights=spec.weights, activations=_activation_bits(settings, spec))
 
@@ -157,19 +159,4 @@ def _check_inputs(graph: FlatGraph) -> None:
                 expected="sizes that are known, as a LiteRT file has fixed ones",
                 mend="give the shape it will run at: --input-shape 224,224,3, input_shape=(224, 224, 3) in Python, "
                 "or build the model with keras.Input of that shape",
-            )
-
-
-def _check_weights(model: keras.Model) -> None:
-    for variable in model.variables:
-        values = keras.ops.convert_to_numpy(variable)
-        if values.dtype == "float64":
-            raise UnsupportedError(
-                received=f"float64 weight {variable.path!r}", expected="float32 weights", mend="rebuild it in float32"
-            )
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise InputError(
-                received=f"NaN or infinite values in weight {variable.path!r}",
-                expected="finite weights",
-                mend="load a checkpoint from before training diverged",
             )

@@ -40,8 +40,13 @@ def _minimum(b: Builder, node: Node) -> int:
 
 @operation("Clip")
 def _clip(b: Builder, node: Node) -> int:
-    low, high = (float(value) for value in (node.operation.x_min, node.operation.x_max))
-    x = b.only_input()
+    x, clip = b.only_input(), node.operation
+    bounds = [
+        Parameter(source=np.asarray(keras.ops.convert_to_numpy(bound), "float32")) for bound in (clip.x_min, clip.x_max)
+    ]
+    if any(bound.array().size != 1 for bound in bounds):
+        return minimum(b, _maximum_with(b, x, bounds[0]), bounds[1])
+    low, high = (float(bound.array().reshape(())) for bound in bounds)
     if low == 0:
         return b.primitive("relu", x, maximum=high)
     above = b.primitive("subtract", x, constant(low), name="above")

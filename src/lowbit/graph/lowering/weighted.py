@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from keras import layers
 
+from lowbit.errors import UnsupportedError
 from lowbit.graph.flatten import Node
 from lowbit.graph.lowering.activations import activate, activation_name
 from lowbit.graph.lowering.moving import channels_last, reshape, static
@@ -24,12 +25,24 @@ def finish(b: Builder, x: int, node: Node) -> int:
         with b.attempt():
             return activate(b, x, function, word)
     except NoIntegerForm as error:
-        return b.kept_float(layers.Activation(function), (x,), b.shape(x), str(error), name=word)
+        return b.kept_float(layers.Activation(function, name=node.name), (x,), b.shape(x), str(error), name=word)
+
+
+def _configured(layer: Any) -> dict[str, Any]:
+    """The layer's configuration without its activation."""
+    try:
+        return {**layer.get_config(), "activation": "linear"}
+    except (TypeError, ValueError) as error:
+        raise UnsupportedError(
+            received=f"{layer.name!r} ({type(layer).__name__}): {str(error).splitlines()[0][:150]}",
+            expected="a layer that says what it is in its get_config",
+            mend="give it a named function (def act(x): ...) as activation, or a layer of its own behind it",
+        ) from error
 
 
 def _plain(node: Node, **changes: Any) -> Any:
     """Makes the layer anew without its activation, unbuilt."""
-    config = {**node.operation.get_config(), "activation": "linear", **changes}
+    config = {**_configured(node.operation), **changes}
     kind = type(node.operation)
     return lambda: kind.from_config(config)
 
@@ -84,7 +97,7 @@ def _conv_1d(b: Builder, node: Node) -> int:
 
 
 def _image_config(conv: Any, padding: str) -> dict[str, Any]:
-    config = {**conv.get_config(), "activation": "linear", "padding": padding}
+    config = {**_configured(conv), "padding": padding}
     for key in ("kernel_size", "strides", "dilation_rate"):
         config[key] = (1, *config[key])
     return config

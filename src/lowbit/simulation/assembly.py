@@ -13,6 +13,7 @@ from lowbit.graph import Builder, FlatGraph, Parameter, Step
 from lowbit.graph.primitives import FIXED_RANGE, SAME_AS_INPUT, SAME_AS_OUTPUT
 from lowbit.simulation.base import SimulatedLayer
 from lowbit.simulation.batch_norm import QuantizedBatchNorm
+from lowbit.simulation.copies import copied, held
 from lowbit.simulation.embedding import QuantizedEmbedding
 from lowbit.simulation.model import Simulation
 from lowbit.simulation.moving import SameScale
@@ -199,7 +200,7 @@ class Assembly:
         return self._operation(step, common)
 
     def _weighted(self, step: Step, setting: LayerSetting | None, common: dict[str, Any]) -> SimulatedLayer:
-        holder = _held(step, self.builder.shape(step.tensors[0]))
+        holder = held(step, self.builder.shape(step.tensors[0]))
         norm = step.batch_norm
         origins = [self._origin(one) for one in (*step.weights, *(norm.weights if norm is not None else ()))]
         common |= {"layer": holder, "origins": origins}
@@ -217,7 +218,7 @@ class Assembly:
         if bits is None:
             bits = 8 if step.kind in ("depthwise", "transposed_conv") else self.spec.weights
         return WEIGHTED[step.kind](
-            batch_norm=None if norm is None else _held(norm, self.builder.shape(norm.tensors[0])),
+            batch_norm=None if norm is None else held(norm, self.builder.shape(norm.tensors[0])),
             activation=step.activation,
             weight_bits=bits,
             per_channel=setting.per_channel if setting is not None else True,
@@ -262,30 +263,3 @@ def _name(tensor: Any) -> str:
         return str(tensor.name)
     layer.select(layer._inbound_nodes[node].arguments.kwargs.get("use", 0))
     return layer.tensor_name
-
-
-def _held(step: Step, input_shape: Any) -> keras.layers.Layer:
-    """The Keras layer that holds a step's weights, built and filled."""
-    layer: keras.layers.Layer = step.layer()
-    layer.build(input_shape)
-    layer.set_weights([parameter.array() for parameter in step.weights])
-    return layer
-
-
-def copied(operation: Any) -> Any:
-    """A new layer or operation with the same configuration, name and weights."""
-    try:
-        copy = type(operation).from_config(operation.get_config())
-    except (TypeError, ValueError) as error:
-        raise UnsupportedError(
-            received=f"{operation.name!r} ({type(operation).__name__}), which stays float and cannot be made again: "
-            f"{str(error).splitlines()[0][:150]}",
-            expected="layers that come back from their get_config",
-            mend="register its class and functions with keras.saving.register_keras_serializable",
-        ) from error
-    if getattr(operation, "weights", None):
-        copy.build_from_config(operation.get_build_config())
-        copy.set_weights(operation.get_weights())
-    if hasattr(copy, "finalize_state"):
-        copy.finalize_state()  # a Normalization works out its constants from its weights
-    return copy

@@ -143,6 +143,6 @@ def _repeat(b: Builder, node: Node) -> int:
 @operation("Cast")
 def _cast(b: Builder, node: Node) -> int:
     x = b.only_input()
-    if not str(node.operation.dtype).startswith("float") or not b.dtypes[x].startswith("float"):
+    if not all(dtype.startswith(("float", "bfloat")) for dtype in (str(node.operation.dtype), b.dtypes[x])):
         raise NoIntegerForm(f"a cast to {node.operation.dtype}")
     return b.append("identity", (x,), b.shape(x))

@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from lowbit.graph.flatten import Node
-from lowbit.graph.lowering.arithmetic import mean
+from lowbit.graph.lowering.arithmetic import axes_of, mean
 from lowbit.graph.lowering.moving import channels_last, reshape, static
 from lowbit.graph.lowering.registry import layer, operation
 from lowbit.graph.steps import Builder, NoIntegerForm
@@ -23,13 +23,25 @@ def _global_average(b: Builder, node: Node) -> int:
 @layer(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D)
 def _global_maximum(b: Builder, node: Node) -> int:
     channels_last(node)
-    x = b.only_input()
+    return _over_all_places(b, b.only_input(), node.operation.keepdims)
+
+
+@operation("Max", "Amax")
+def _maximum(b: Builder, node: Node) -> int:
+    x, largest = b.only_input(), node.operation
+    axes = axes_of(b, x, largest.axis)
+    if axes != list(range(1, len(b.shape(x)) - 1)) or not axes or getattr(largest, "initial", None) is not None:
+        raise NoIntegerForm("a maximum over other axes than all between batch and channels")
+    return _over_all_places(b, x, largest.keepdims)
+
+
+def _over_all_places(b: Builder, x: int, keepdims: bool) -> int:
     *sizes, channels = static(b.shape(x)[1:])
     rows, columns = (sizes[0], int(np.prod(sizes[1:])))
     image = x if len(sizes) == 2 else reshape(b, x, [rows, columns, channels], "image")
     window = [rows, columns]
     largest = b.primitive("max_pool", image, name="pooled", size=window, strides=window, padding="valid")
-    return reshape(b, largest, [*([1] * len(sizes) if node.operation.keepdims else []), channels])
+    return reshape(b, largest, [*([1] * len(sizes) if keepdims else []), channels])
 
 
 @layer(layers.MaxPooling1D, layers.MaxPooling2D)

@@ -2,6 +2,7 @@
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -110,3 +111,15 @@ def test_a_free_input_size_is_refused(tmp_path):
     outputs = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3)(inputs))
     with pytest.raises(InputError, match="free shape .*--input-shape"):
         export(keras.Model(inputs, outputs), tmp_path / "model.tflite")
+
+
+def test_an_export_draws_no_progress_bar(tmp_path, capfd):
+    inputs = keras.Input((4,))
+    x = inputs
+    for _ in range(40):  # the bar shows from 100 tensors on
+        x = keras.layers.Dense(4)(x)
+    data = np.random.default_rng(0).normal(size=(4, 4)).astype("float32")
+    capfd.readouterr()
+    export(keras.Model(inputs, x), tmp_path / "deep.tflite", spec="w8a8", calibration=[data])
+    said = capfd.readouterr()
+    assert "it/s" not in said.out + said.err and "Transformations" not in said.out + said.err

@@ -11,7 +11,7 @@ from litert_quantizer import qtyping, quantizer
 from litert_quantizer.algorithm_manager import AlgorithmName
 
 from lowbit.errors import ExportError
-from lowbit.export import flatbuffer, refused, wiring
+from lowbit.export import flatbuffer, quietly, refused, wiring
 from lowbit.export.template import Template, constant_name
 from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.quantizers.affine import code_range
@@ -63,10 +63,10 @@ def quantize(template: Template, simulation: Simulation, io: str) -> bytes:
     if not ranges:
         return _filled(template, constants)  # every layer stays float
     try:
-        result = worker.quantize(ranges, enable_progress_report=False, enable_progress_bar=False)
+        content = quietly.quantized(worker, ranges)
     except ValueError as error:
         raise refused.quantization(error, template.content, grids) from error
-    model = flatbuffer.read(bytes(result.quantized_model))
+    model = flatbuffer.read(content)
     wiring.mend(model)
     wiring.check(model)
     _check_activations(model, grids)

@@ -16,7 +16,7 @@ from litert_quantizer.algorithm_manager import AlgorithmName
 from litert_quantizer.qtyping import TFLOperationName
 
 from lowbit.errors import ExportError, FileFormatError, InputError, UnsupportedError
-from lowbit.export import direct, flatbuffer, integers, limits, request
+from lowbit.export import direct, flatbuffer, integers, limits, quietly, request
 from lowbit.export.parity import parity as measure_parity
 from lowbit.export.parity import require_batches
 from lowbit.export.request import LEAST_AGREEMENT
@@ -147,8 +147,7 @@ def _without_simulation(content: bytes, kind: str) -> bytes:
         worker.add_weight_only_config(*everything, num_bits=8)
     else:
         worker.add_weight_only_config(*everything, num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING)
-    quantized = worker.quantize(enable_progress_report=False, enable_progress_bar=False).quantized_model
-    model = flatbuffer.read(bytes(quantized))
+    model = flatbuffer.read(quietly.quantized(worker))
     if not any(tensor.type in _SMALL for graph in model.subgraphs for tensor in graph.tensors):
         warnings.warn(
             f"the {kind} file is a float32 file: no weight could take that form, as none is large enough or all lie "

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from lowbit.errors import InputError
-from lowbit.export import export, export_variant, flatbuffer
+from lowbit.errors import ExportError, InputError
+from lowbit.export import export, export_variant, flatbuffer, integers
 from lowbit.runtime import Runner
 from lowbit.simulation import quantize_model
 
@@ -123,3 +123,19 @@ def test_an_export_draws_no_progress_bar(tmp_path, capfd):
     export(keras.Model(inputs, x), tmp_path / "deep.tflite", spec="w8a8", calibration=[data])
     said = capfd.readouterr()
     assert "it/s" not in said.out + said.err and "Transformations" not in said.out + said.err
+
+
+def test_a_tensor_that_no_quantizer_stands_for_is_an_error(tmp_path, monkeypatch):
+    def with_another_name(*arguments):
+        model = flatbuffer.read(quantize(*arguments))
+        next(one for one in model.subgraphs[0].tensors if flatbuffer.text(one.name) == "inner").name = "stranger"
+        return flatbuffer.write(model)
+
+    quantize = integers.quantize
+    monkeypatch.setattr(integers, "quantize", with_another_name)
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Dense(3, name="inner")(inputs)))
+    data = np.random.default_rng(0).normal(size=(4, 4)).astype("float32")
+    with pytest.raises(ExportError, match="no quantizer of the simulation stands for: .*stranger"):
+        export(model, tmp_path / "m.tflite", spec="w8a8", calibration=[data])
+    assert list(tmp_path.iterdir()) == []

@@ -67,7 +67,7 @@ def parity(
     require_batches(batches)
     check_file(path)
     content = Path(path).read_bytes()
-    tensors, missing = _compared_tensors(content, simulation)
+    tensors, missing = tied_tensors(content, simulation)
     comparisons = {name: _Comparison(op) for name, (_, op) in tensors.items()}
     runner = Runner(content, preserve=True, source=path)
     answers = _answers(simulation)
@@ -183,7 +183,7 @@ def _edge_codes(simulation: Simulation, codes: dict[str, np.ndarray]) -> dict[st
     return {name: codes[layer.tensor_name] for name, layer in simulation.edges().items()}
 
 
-def _compared_tensors(content: bytes, simulation: Simulation) -> tuple[dict[str, tuple[int, str]], tuple[str, ...]]:
+def tied_tensors(content: bytes, simulation: Simulation) -> tuple[dict[str, tuple[int, str]], tuple[str, ...]]:
     """Every quantized activation: its index and the op that makes it, by our name; and those we do not know."""
     model = flatbuffer.read(content)
     graph = model.subgraphs[0]

@@ -18,7 +18,7 @@ from litert_quantizer.qtyping import TFLOperationName
 from lowbit.errors import ExportError, FileFormatError, InputError, UnsupportedError
 from lowbit.export import direct, flatbuffer, integers, limits, quietly, request
 from lowbit.export.parity import parity as measure_parity
-from lowbit.export.parity import require_batches
+from lowbit.export.parity import require_batches, tied_tensors
 from lowbit.export.request import LEAST_AGREEMENT
 from lowbit.export.template import template
 from lowbit.files import replacing
@@ -93,6 +93,7 @@ def export(
         request.check_codes(model)
     content = integers.quantize(template(model), model, io)
     limits.check_scales(content)
+    _check_tied(content, model)
     batches = None if parity is None else list(parity)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
@@ -155,6 +156,12 @@ def _without_simulation(content: bytes, kind: str) -> bytes:
             stacklevel=3,
         )
     return flatbuffer.write(model)
+
+
+def _check_tied(content: bytes, simulation: Simulation) -> None:
+    _, unknown = tied_tensors(content, simulation)
+    if unknown:
+        raise ExportError(f"the file has integer tensors that no quantizer of the simulation stands for: {unknown[:5]}")
 
 
 def _check_agreement(simulation: Simulation, parity: ParityResult, least: float | None) -> None:

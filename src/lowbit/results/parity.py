@@ -25,7 +25,8 @@ class TensorParity:
 class ParityResult:
     """How far a file computes its simulation's integers (quantization.md, "Parity, defined").
 
-    `output_max_codes` is the largest difference at the output, in codes; None when the output is not quantized.
+    `top1_agreement` is that of the output that agrees least. `output_max_codes` is the largest difference at the
+    output, in codes; None when the output is not quantized.
     `missing` names tensors of the file that have no counterpart, each of which is a failure.
     """
 

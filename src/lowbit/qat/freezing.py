@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When ranges stop to move."""
+
+from typing import Any
+
+import keras
+
+from lowbit.quantizers import ActivationQuantizer
+
+TRACKING_SHARE = 0.75
+"""Share of the epochs in which activation ranges follow the data; later they are frozen."""
+
+
+class RangeFreeze(keras.callbacks.Callback):
+    """Freezes the activation ranges of a simulation from `first_frozen_epoch` (counted from 0) on.
+
+    A range that still moves shifts every code of its tensor; with ranges still, the last epochs
+    train the weights for the grid that is exported (Krishnamoorthi 2018, arXiv:1806.08342).
+    """
+
+    def __init__(self, first_frozen_epoch: int) -> None:
+        super().__init__()
+        self.first_frozen_epoch = first_frozen_epoch
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._set_tracking(1.0)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if epoch == self.first_frozen_epoch:
+            self._set_tracking(0.0)
+
+    def _set_tracking(self, value: float) -> None:
+        for quantizer in self.model.quantizers().values():
+            if isinstance(quantizer, ActivationQuantizer):
+                quantizer.tracking.assign(value)

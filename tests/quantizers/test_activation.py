@@ -40,15 +40,40 @@ def test_gradient_is_cut_outside_the_range():
     assert tape.gradient(y, x).numpy().tolist() == [0, 1, 1, 0]
 
 
+@pytest.mark.parametrize(("activation", "largest"), [("relu", 7.5), ("relu6", 6.0)])
+def test_the_grid_stands_for_the_relu_before_it(activation, largest):
+    """Values and gradients are those of ReLU and rounding one after the other."""
+    quantizer = ActivationQuantizer(bits=8)
+    values = np.concatenate([np.linspace(-2, 7.5, 500), [0.0, 6.0]]).astype("float32")
+    found, apart = [], {"relu": tf.nn.relu, "relu6": tf.nn.relu6}[activation]
+    for function in (lambda x: quantizer.train(x, activation), lambda x: quantizer.fake_quantize(apart(x))):
+        x = tf.Variable(values)
+        with tf.GradientTape() as tape:
+            y = function(x)
+        found.append((y.numpy(), tape.gradient(y, x).numpy()))
+    (trained, gradient), (composed, composed_gradient) = found
+    assert (float(quantizer.minimum), float(quantizer.maximum)) == (0.0, largest)
+    assert np.array_equal(trained, composed)
+    inside = (values > 0) & (values < 6.0)
+    assert np.array_equal(gradient[inside], composed_gradient[inside]) and gradient[inside].all()
+    assert not gradient[(values < 0) | (values > largest)].any()
+
+
+@pytest.mark.parametrize("settings", [{"symmetric": True}, {"bits": 16}], ids=str)
+def test_a_symmetric_grid_does_not_clip_negative_values_so_relu_does(settings):
+    quantizer = ActivationQuantizer(**{"bits": 8} | settings)
+    assert float(ops.min(quantizer.train(np.array([-3.0, 2.0], "float32"), "relu"))) == 0.0
+
+
 def test_the_first_training_batch_sets_the_range_and_later_ones_move_it():
     quantizer = ActivationQuantizer(bits=8, momentum=0.75)
     assert not quantizer.is_calibrated()
-    quantizer.fake_quantize(ops.convert_to_tensor([-2.0, 4.0]), training=True)
+    quantizer.train(ops.convert_to_tensor([-2.0, 4.0]))
     assert (float(quantizer.minimum), float(quantizer.maximum)) == (-2.0, 4.0)
-    quantizer.fake_quantize(ops.convert_to_tensor([-6.0, 8.0]), training=True)
+    quantizer.train(ops.convert_to_tensor([-6.0, 8.0]))
     assert (float(quantizer.minimum), float(quantizer.maximum)) == (-3.0, 5.0)  # a quarter of the way
     quantizer.tracking.assign(0.0)
-    quantizer.fake_quantize(ops.convert_to_tensor([-60.0, 80.0]), training=True)
+    quantizer.train(ops.convert_to_tensor([-60.0, 80.0]))
     assert (float(quantizer.minimum), float(quantizer.maximum)) == (-3.0, 5.0)
 
 

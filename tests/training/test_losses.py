@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lowbit.errors import InputError
+from lowbit.simulation import quantize_model
 from lowbit.training import fit, infer_loss
 from lowbit.training.losses import accuracy, choose_loss
 
@@ -48,6 +49,11 @@ def test_a_simulated_layer_is_read_by_its_activation_name(build: Make) -> None:
     last = keras.layers.Identity(name="simulated")
     last.activation_name = "softmax"
     assert not infer_loss(keras.Model(logits.inputs[0], last(logits.outputs[0]))).from_logits
+
+
+def test_a_simulation_of_logits_counts_as_logits(build: Make) -> None:
+    assert infer_loss(quantize_model(build(None))).from_logits
+    assert not infer_loss(quantize_model(build("softmax"))).from_logits
 
 
 @pytest.mark.parametrize(("activation", "units"), [("sigmoid", 3), ("softmax", 1), ("tanh", 3)])

@@ -7,7 +7,9 @@ import keras
 from keras import ops
 
 from lowbit.quantizers import affine
+from lowbit.quantizers.fake import fake_quantize
 from lowbit.quantizers.mode import Mode, current_mode
+from lowbit.quantizers.relu import apply_relu
 
 Tensor = Any
 
@@ -44,19 +46,22 @@ class TensorQuantizer(keras.layers.Layer):
         scale, zero_point = self.parameters()
         return (codes - zero_point) * scale
 
-    def fake_quantize(self, x: Tensor, training: bool = False) -> Tensor:
+    def train(self, x: Tensor, activation: str = "linear") -> Tensor:
+        """The activation of `x` on the grid, while training: "linear", "relu" or "relu6"."""
+        return self.fake_quantize(apply_relu(x, activation))
+
+    def fake_quantize(self, x: Tensor) -> Tensor:
         """Round to the grid; the gradient passes where `x` lies inside the range, else it is 0."""
         low, high = affine.fake_quantize_range(*self.parameters(), self.bits)
-        low, high = ops.stop_gradient(low), ops.stop_gradient(high)
-        return keras.quantizers.fake_quant_with_min_max_vars(
-            x, low, high, num_bits=self.bits, narrow_range=self.bits == 16
-        )
+        return fake_quantize(x, ops.stop_gradient(low), ops.stop_gradient(high), self.bits, self.bits == 16)
 
     def is_calibrated(self) -> bool:
         return True
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        return x if current_mode() is Mode.FLOAT else self.fake_quantize(x, training)
+        if current_mode() is Mode.FLOAT:
+            return x
+        return self.train(x) if training else self.fake_quantize(x)
 
     def get_config(self) -> dict[str, Any]:
         return {"bits": self.bits, "name": self.name}
@@ -125,13 +130,30 @@ class ActivationQuantizer(TensorQuantizer):
         self.maximum.assign(ops.where(first, high, ops.maximum(self.maximum, high)))
         self.observations.assign_add(1.0)
 
+    def train(self, x: Tensor, activation: str = "linear") -> Tensor:
+        """Moves the range towards this batch first.
+
+        A grid that starts at 0 and ends at the largest value clips as ReLU and ReLU6 do: these need no pass of their
+        own, forward or backward.
+        """
+        if activation == "linear" or self.symmetric or self.bits != 8:
+            x = apply_relu(x, activation)
+            self.track(x)
+            return self.fake_quantize(x)
+        largest = ops.max(ops.stop_gradient(x))
+        self._move(0.0, apply_relu(largest, activation))
+        return self.fake_quantize(x)
+
     def track(self, x: Tensor) -> None:
         """Move the range towards this training batch."""
         x = ops.stop_gradient(x)
+        self._move(ops.min(x), ops.max(x))
+
+    def _move(self, low: Tensor, high: Tensor) -> None:
         keep = ops.where(ops.equal(self.observations, 0.0), 0.0, self.momentum)
         keep = ops.where(ops.equal(self.tracking, 0.0), 1.0, keep)
-        self.minimum.assign(keep * self.minimum + (1.0 - keep) * ops.min(x))
-        self.maximum.assign(keep * self.maximum + (1.0 - keep) * ops.max(x))
+        self.minimum.assign(keep * self.minimum + (1.0 - keep) * low)
+        self.maximum.assign(keep * self.maximum + (1.0 - keep) * high)
         self.observations.assign_add(self.tracking)
 
     def widen(self, x: Tensor, *, only_first: bool) -> None:
@@ -142,11 +164,6 @@ class ActivationQuantizer(TensorQuantizer):
         low, high = ops.minimum(self.minimum, ops.min(x)), ops.maximum(self.maximum, ops.max(x))
         self.minimum.assign(ops.where(apply, low, self.minimum))
         self.maximum.assign(ops.where(apply, high, self.maximum))
-
-    def fake_quantize(self, x: Tensor, training: bool = False) -> Tensor:
-        if training:
-            self.track(x)
-        return super().fake_quantize(x, training)
 
     def is_calibrated(self) -> bool:
         return float(ops.convert_to_numpy(self.observations)) > 0

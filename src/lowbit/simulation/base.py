@@ -10,6 +10,7 @@ import numpy as np
 
 from lowbit.quantizers import ActivationQuantizer, Mode, current_mode, record
 from lowbit.quantizers.activation import TensorQuantizer
+from lowbit.quantizers.relu import apply_relu
 
 Tensor = Any
 
@@ -86,6 +87,9 @@ class SimulatedLayer(keras.layers.Layer):
     fate = "quantized"
     reason = ""
     is_edge = False
+    activation = "linear"
+    """What is fused behind the op: "linear", "relu" or "relu6"."""
+
     has_float_form = False
     """Whether the float file has other ops for it than the integer file."""
 
@@ -215,7 +219,7 @@ class SimulatedLayer(keras.layers.Layer):
         raise NotImplementedError
 
     def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
-        """Float arithmetic on quantized weights, before the output quantizer."""
+        """Float arithmetic on quantized weights, before the fused activation and the output quantizer."""
         return self.float_output(inputs)
 
     def integer_codes(self, centred: list[Tensor]) -> Tensor:
@@ -247,7 +251,7 @@ class SimulatedLayer(keras.layers.Layer):
         if self.is_exact():
             codes = self.integer_codes([self.source(i).centred(x) for i, x in enumerate(values)])
         else:
-            codes = self.rounded(self.simulated_output(values, False))
+            codes = self.rounded(apply_relu(self.simulated_output(values, False), self.activation))
         record(self.tensor_name, codes)
         return quantizer.to_real(codes)
 
@@ -259,7 +263,8 @@ class SimulatedLayer(keras.layers.Layer):
         output = self.simulated_output(inputs, True)
         shared = self._link.shared
         if shared is None:
-            return self.output_quantizer.fake_quantize(output, training=True)
+            return self.output_quantizer.train(output, self.activation)
+        output = apply_relu(output, self.activation)
         shared.widen(output, only_first=not self.shares_output_scale)
         return shared.fake_quantize(output)
 

@@ -9,9 +9,10 @@ from keras import ops
 
 from lowbit.quantizers import elementwise, integer, record
 from lowbit.quantizers.affine import code_range
+from lowbit.quantizers.batch_norm import normalize
+from lowbit.quantizers.relu import activation_codes, apply_relu
 from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer
 from lowbit.simulation.operations import constant_grid, quantized_constant
-from lowbit.simulation.relu import activation_codes, apply_relu
 from lowbit.simulation.weighted import batch_norm_as_affine
 
 
@@ -44,11 +45,11 @@ class QuantizedBatchNorm(WrappingLayer):
     def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
         if training:
             self.product_quantizer.track(inputs[0] * batch_norm_as_affine(self.layer)[0])
-            return apply_relu(self.layer(inputs[0], training=True), self.activation)
+            return normalize(self.layer, inputs[0], training=True)
         factor, shift = (constant_grid(v)[2] for v in batch_norm_as_affine(self.layer))
         codes = self.product_quantizer.to_codes(inputs[0] * factor)
         record(f"{self.tensor_name}/product", codes)
-        return apply_relu(self.product_quantizer.to_real(codes) + shift, self.activation)
+        return self.product_quantizer.to_real(codes) + shift
 
     def observed_output(self, inputs: list[Tensor]) -> Tensor:
         factor, shift = batch_norm_as_affine(self.layer)

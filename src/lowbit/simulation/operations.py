@@ -11,9 +11,9 @@ from keras import ops
 from lowbit.graph.primitives import FIXED_RANGE, PRIMITIVES, SAME_AS_OUTPUT
 from lowbit.quantizers import Mode, WeightQuantizer, current_mode, integer
 from lowbit.quantizers.activation import fixed_quantizer
+from lowbit.quantizers.relu import activation_codes, apply_relu
 from lowbit.simulation.base import Constant, Mark, SimulatedLayer, Tensor
 from lowbit.simulation.integer_rules import RULES, Operand
-from lowbit.simulation.relu import activation_codes, apply_relu
 
 
 @keras.saving.register_keras_serializable("lowbit")
@@ -80,10 +80,11 @@ class QuantizedOperation(SimulatedLayer):
         return [next(theirs) if operand is None else next(mine) for operand in self.operands]
 
     def _apply(self, values: Sequence[Tensor]) -> Tensor:
-        return apply_relu(PRIMITIVES[self.kind](*values, **self.settings), self.activation)
+        return PRIMITIVES[self.kind](*values, **self.settings)
 
     def float_output(self, inputs: list[Tensor]) -> Tensor:
-        return self._apply(self._arranged(inputs, [ops.convert_to_tensor(value) for value in self.parameters]))
+        values = self._arranged(inputs, [ops.convert_to_tensor(value) for value in self.parameters])
+        return apply_relu(self._apply(values), self.activation)
 
     def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
         on_grid = [_fake_quantized(value) if training else constant_grid(value)[2] for value in self.parameters]

@@ -9,8 +9,9 @@ import numpy as np
 from keras import ops
 
 from lowbit.quantizers import WeightQuantizer, integer
+from lowbit.quantizers.batch_norm import normalize
+from lowbit.quantizers.relu import activation_codes, apply_relu
 from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer
-from lowbit.simulation.relu import activation_codes, apply_relu
 
 
 class WeightedLayer(WrappingLayer):
@@ -75,20 +76,24 @@ class WeightedLayer(WrappingLayer):
         return kernel
 
     def float_output(self, inputs: list[Tensor]) -> Tensor:
-        return self._finish(self.product(inputs[0], self.kernel()), training=False)
+        y = self._biased(self.product(inputs[0], self.kernel()))
+        if self.batch_norm is not None:
+            y = self.batch_norm(y, training=False)
+        return apply_relu(y, self.activation)
 
     def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
-        kernel = self.by_channel(self.kernel())
-        gain = None if self.per_channel or self.batch_norm is None else batch_norm_as_affine(self.batch_norm)[0]
+        norm, kernel = self.batch_norm, self.by_channel(self.kernel())
+        gain = None if self.per_channel or norm is None else batch_norm_as_affine(norm)[0]
         kernel = self.weight_quantizer.fake_quantize(kernel, gain)
-        return self._finish(self.product(inputs[0], self.as_stored(kernel)), training=training)
+        if norm is None or (training and norm.trainable):
+            y = self._biased(self.product(inputs[0], self.as_stored(kernel)))
+            return y if norm is None else normalize(norm, y, training=True)
+        # frozen statistics: a small kernel is multiplied in place of a large output
+        gain, bias = self.gain_and_bias()
+        return self.product(inputs[0], self.as_stored(kernel * gain)) + bias
 
-    def _finish(self, y: Tensor, training: bool) -> Tensor:
-        if self.layer.use_bias:
-            y = y + self.layer.bias
-        if self.batch_norm is not None:
-            y = self.batch_norm(y, training=training)
-        return apply_relu(y, self.activation)
+    def _biased(self, y: Tensor) -> Tensor:
+        return y + self.layer.bias if self.layer.use_bias else y
 
     def gain_and_bias(self) -> tuple[Tensor, Tensor]:
         """What batch norm and bias do to each channel: `y = product x gain + bias`, both (channels,)."""

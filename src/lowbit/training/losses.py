@@ -91,5 +91,6 @@ def _output_activation(model: keras.Model) -> str:
     name = getattr(layer, "activation_name", None)
     if name is None:
         activation = getattr(layer, "activation", None)
-        name = "linear" if activation is None else getattr(activation, "__name__", type(activation).__name__)
+        named = getattr(activation, "__name__", type(activation).__name__)
+        name = "linear" if activation is None else activation if isinstance(activation, str) else named
     return str(name)

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rounding to a grid while training; the gradient passes straight through (Bengio et al. 2013, arXiv:1308.3432)."""
+
+from typing import Any
+
+import keras
+
+if keras.backend.backend() == "tensorflow":
+    from lowbit.quantizers.fused import fake_quantize
+else:
+
+    def fake_quantize(x: Any, low: Any, high: Any, bits: int, narrow: bool) -> Any:
+        """`x` on the grid of `bits` from `low` to `high`, float32 scalars; the gradient passes between them."""
+        return keras.quantizers.fake_quant_with_min_max_vars(x, low, high, num_bits=bits, narrow_range=narrow)
+
+
+__all__ = ["fake_quantize"]

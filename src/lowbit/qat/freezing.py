@@ -23,13 +23,13 @@ class RangeFreeze(keras.callbacks.Callback):
         self.first_frozen_epoch = first_frozen_epoch
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._set_tracking(1.0)
+        self._freeze(False)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if epoch == self.first_frozen_epoch:
-            self._set_tracking(0.0)
+            self._freeze(True)
 
-    def _set_tracking(self, value: float) -> None:
+    def _freeze(self, frozen: bool) -> None:
         for quantizer in self.model.quantizers().values():
             if isinstance(quantizer, ActivationQuantizer):
-                quantizer.tracking.assign(value)
+                quantizer.freeze(frozen)

@@ -5,13 +5,19 @@ from typing import Any
 
 import keras
 
+
+def trained_fake_quantize(x: Any, low: Any, high: Any, bits: int) -> Any:
+    """As `fake_quantize`, and the gradient of the values below and above the range reaches its ends."""
+    return keras.quantizers.fake_quant_with_min_max_vars(x, low, high, num_bits=bits, narrow_range=bits == 16)
+
+
 if keras.backend.backend() == "tensorflow":
     from lowbit.quantizers.fused import fake_quantize
 else:
 
-    def fake_quantize(x: Any, low: Any, high: Any, bits: int, narrow: bool) -> Any:
+    def fake_quantize(x: Any, low: Any, high: Any, bits: int) -> Any:
         """`x` on the grid of `bits` from `low` to `high`, float32 scalars; the gradient passes between them."""
-        return keras.quantizers.fake_quant_with_min_max_vars(x, low, high, num_bits=bits, narrow_range=narrow)
+        return trained_fake_quantize(x, low, high, bits)
 
 
-__all__ = ["fake_quantize"]
+__all__ = ["fake_quantize", "trained_fake_quantize"]

@@ -8,7 +8,7 @@ import tensorflow as tf
 Tensor = Any
 
 
-def fake_quantize(x: Tensor, low: Tensor, high: Tensor, bits: int, narrow: bool) -> Tensor:
+def fake_quantize(x: Tensor, low: Tensor, high: Tensor, bits: int) -> Tensor:
     """`x` on the grid of `bits` from `low` to `high`; the gradient passes where `x` lies between them, else it is 0.
 
     TensorFlow's own gradient sums up those of `low` and `high` as well, which takes two passes more.
@@ -21,7 +21,8 @@ def fake_quantize(x: Tensor, low: Tensor, high: Tensor, bits: int, narrow: bool)
                 gradients=upstream, input=x, input_min=low, input_max=high, axis=-1
             )[0]
 
-        return tf.quantization.fake_quant_with_min_max_vars(x, low, high, num_bits=bits, narrow_range=narrow), gradient
+        on_grid = tf.quantization.fake_quant_with_min_max_vars(x, low, high, num_bits=bits, narrow_range=bits == 16)
+        return on_grid, gradient
 
     return rounded(x)
 

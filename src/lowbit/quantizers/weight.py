@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from lowbit.quantizers import affine
+from lowbit.quantizers import affine, learned
 
 Tensor = Any
 
@@ -43,11 +43,14 @@ class WeightQuantizer:
         """Integers in float32, half to even, in [-largest_code, largest_code]."""
         return ops.clip(ops.round(weights / scale), -self.largest_code, self.largest_code)
 
-    def fake_quantize(self, weights: Tensor, gain: Tensor | None = None) -> Tensor:
+    def fake_quantize(self, weights: Tensor, gain: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
         """Round to the grid with a straight-through gradient; any weight rank, channels last.
 
         With `gain` (channels,) the grid is that of `weights x gain`; a channel without gain is left as it is.
+        With a trained `scale` (channels,) the grid is that one, and the gradient reaches it.
         """
+        if scale is not None:
+            return learned.fake_quantize(weights, scale, self.largest_code)
         if gain is not None:
             folded = weights * gain
             scale = self.scale(folded)
@@ -59,17 +62,20 @@ class WeightQuantizer:
             weights, -bound, bound, num_bits=self.bits, narrow_range=True, axis=len(weights.shape) - 1
         )
 
-    def folded(self, weights: Tensor, gain: Tensor, bias: Tensor, input_scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def folded(
+        self, weights: Tensor, gain: Tensor, bias: Tensor, input_scale: Tensor, scale: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """What the file holds: codes, scale and int32 bias codes of `weights x gain` and `bias`.
 
         A batch norm multiplies each channel by a gain; symmetric quantization per channel commutes
         with that, so codes are taken from the unfolded weights and only change sign with the gain.
         A channel whose scale is too small for its bias (a dead channel) is quantized on a coarser
-        grid. Returns codes (like weights), scale (channels,), bias codes (channels,), all float32.
+        grid. A trained `scale` takes the place of the one that spans all weights. Returns codes (like
+        weights), scale (channels,), bias codes (channels,), all float32.
         """
         if not self.per_channel:
             return self._folded_per_tensor(weights * gain, bias, input_scale)
-        scale = self.scale(weights)
+        scale = self.scale(weights) if scale is None else ops.maximum(scale, _SMALLEST_SCALE)
         magnitude = ops.abs(gain)
         smallest = ops.maximum(ops.abs(bias) / (input_scale * _LARGEST_BIAS_CODE), _SMALLEST_SCALE)
         folded_scale = scale * magnitude

@@ -47,9 +47,10 @@ class Assembly:
         settings: Mapping[str, LayerSetting],
         spec: Spec,
         model: keras.Model,
+        is_learned: bool,
     ) -> None:
         self.graph, self.builder, self.steps, self.settings, self.spec = graph, builder, steps, settings, spec
-        self.name = model.name
+        self.name, self.is_learned = model.name, is_learned
         self.numbers = {id(weight): number for number, weight in enumerate(model.weights)}
         self.uses = Counter(step.owner for step in steps if step.owner is not None)
         self.arguments: dict[Any, list[Any]] = {}
@@ -120,7 +121,8 @@ class Assembly:
                     mend="make the input float32 (keras.Input(..., dtype='float32'))",
                 )
             name = self._own(f"{_name(source)}_quantized")
-            self.integer[tensor] = QuantizeInput(activation_bits=bits, name=name)(source)
+            layer = QuantizeInput(activation_bits=bits, is_learned=self.is_learned, name=name)
+            self.integer[tensor] = layer(source)
         return self._requantized(self.integer[tensor], bits)
 
     def _requantized(self, tensor: Any, bits: int) -> Any:
@@ -147,7 +149,8 @@ class Assembly:
         if id(tensor) not in self.rescaled:
             operands = [None, {"shape": [1], "trainable": False}]
             name = self._own(f"{_name(tensor)}_rescaled")
-            layer = QuantizedOperation(kind="multiply", operands=operands, name=name, activation_bits=bits)
+            common = {"name": name, "activation_bits": bits, "is_learned": self.is_learned}
+            layer = QuantizedOperation(kind="multiply", operands=operands, **common)
             layer.parameters[0].assign([1.0])
             self.rescaled[id(tensor)] = layer(tensor)
         return self.rescaled[id(tensor)]
@@ -180,6 +183,7 @@ class Assembly:
             "name": step.name,
             "activation_bits": self._bits(step),
             "symmetric": bool(setting and setting.symmetric and setting.activations == 8),
+            "is_learned": self.is_learned,
             "members": step.members,
             "uses": self.uses[step.owner] if step.owner is not None else 1,
         }

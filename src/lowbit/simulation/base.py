@@ -80,6 +80,7 @@ class SimulatedLayer(keras.layers.Layer):
         members: names of the model's own layers that this operation stands for.
         uses: how often it is called.
         symmetric: activation ranges centred on 0, zero point 0.
+        is_learned: ranges are trained (`quantizers.learned`), those of activations and the scales of weights.
         origins: for each of `carried_weights`, the number of the model's own weight it stands for and the transpose
             that was applied to it, or None.
     """
@@ -106,6 +107,7 @@ class SimulatedLayer(keras.layers.Layer):
         members: Sequence[str] = (),
         uses: int = 1,
         symmetric: bool = False,
+        is_learned: bool = False,
         origins: Sequence[Any] = (),
         **kwargs: Any,
     ) -> None:
@@ -115,6 +117,7 @@ class SimulatedLayer(keras.layers.Layer):
         self.members = tuple(members)
         self.uses = uses
         self.symmetric = symmetric
+        self.is_learned = is_learned
         self.origins = [None if origin is None else list(origin) for origin in origins]
         self.supports_jit = False
         self.select(0)
@@ -150,12 +153,17 @@ class SimulatedLayer(keras.layers.Layer):
             is_one_tensor: whether there are several inputs and the file has one tensor for all of them.
         """
         self._links.by_use[self._use] = _Link(sources, is_output, shared, is_one_tensor)
+        if shared is not None and hasattr(self, "output_quantizers"):
+            self.output_quantizers[self._use].trainable = False  # it has no part in anything
 
-    def make_quantizers(self, name: str = "output_quantizer") -> list[ActivationQuantizer]:
-        """A quantizer with a range from data for each use."""
+    def make_quantizers(self, name: str = "output", *, is_learned: bool | None = None) -> list[ActivationQuantizer]:
+        """A quantizer with a range from data for each use; learned where the layer's ranges are, unless told."""
         return [
             ActivationQuantizer(
-                bits=self.activation_bits, symmetric=self.symmetric, name=name if use == 0 else f"{name}_{use}"
+                bits=self.activation_bits,
+                symmetric=self.symmetric,
+                is_learned=self.is_learned if is_learned is None else is_learned,
+                name=f"{self.name}_{name}" if use == 0 else f"{self.name}_{name}_{use}",
             )
             for use in range(self.uses)
         ]
@@ -291,6 +299,7 @@ class SimulatedLayer(keras.layers.Layer):
             "members": list(self.members),
             "uses": self.uses,
             "symmetric": self.symmetric,
+            "is_learned": self.is_learned,
             "origins": self.origins,
         }
 

@@ -26,7 +26,7 @@ class QuantizedBatchNorm(WrappingLayer):
     def __init__(self, *, activation: str = "linear", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activation
-        self.product_quantizers = self.make_quantizers("product")
+        self.product_quantizers = self.make_quantizers("product", is_learned=False)  # never rounded in training
         self.output_quantizers = self.make_quantizers()
 
     @property

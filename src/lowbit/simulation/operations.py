@@ -46,7 +46,7 @@ class QuantizedOperation(SimulatedLayer):
         self.shares_output_scale = self.kind in SAME_AS_OUTPUT
         self.has_float_form = self.kind == "relu" and bool(self.settings)
         if self.kind in FIXED_RANGE:
-            names = ["output_quantizer" if use == 0 else f"output_quantizer_{use}" for use in range(self.uses)]
+            names = [f"{self.name}_output" if use == 0 else f"{self.name}_output_{use}" for use in range(self.uses)]
             self.output_quantizers = [fixed_quantizer(self.kind, self.activation_bits, name) for name in names]
         else:
             self.output_quantizers = self.make_quantizers()

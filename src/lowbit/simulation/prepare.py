@@ -17,6 +17,8 @@ from lowbit.simulation.float_model import check_is_float, check_is_not_empty
 from lowbit.simulation.model import Simulation, require_model
 from lowbit.spec import LayerSetting, LayerView, Rule, Spec, resolve
 
+RANGES = ("tracked", "learned")
+
 
 def quantize_model(
     model: keras.Model,
@@ -25,6 +27,7 @@ def quantize_model(
     rules: Iterable[Rule] = (),
     calibration: Iterable[Any] | None = None,
     input_shape: Any = None,
+    ranges: str = "tracked",
 ) -> Simulation:
     """The quantized simulation of a float model; fit it and it is quantization-aware training.
 
@@ -37,20 +40,29 @@ def quantize_model(
             first training batch does.
         input_shape: sizes in place of the model's own where those are free (None), without the batch axis; a dict by
             input name for several inputs.
+        ranges: what becomes of them in training. "tracked": those of activations follow the values of each batch
+            (moving average), those of weights their largest. "learned": both are trained by their gradients, from where
+            calibration and the least squared error put them (`lowbit.quantizers.learned`).
 
     Raises:
         UnsupportedError: the model cannot be traced, or is a simulation already.
         InputError: weights that are not finite, free sizes without `input_shape` or one that does not fit, an unknown
             spec, a rule that matches nothing.
     """
-    simulation, _ = simulated(model, Spec.parse(spec), rules, input_shape)
+    simulation, _ = simulated(model, Spec.parse(spec), rules, input_shape, ranges)
     if calibration is not None:
         calibrate(simulation, calibration)
     return simulation
 
 
-def simulated(model: keras.Model, spec: Spec, rules: Iterable[Rule], input_shape: Any) -> tuple[Simulation, FlatGraph]:
+def simulated(
+    model: keras.Model, spec: Spec, rules: Iterable[Rule], input_shape: Any, ranges: str = "tracked"
+) -> tuple[Simulation, FlatGraph]:
     """The simulation, not calibrated, and the flat graph it was made from."""
+    if ranges not in RANGES:
+        raise InputError(
+            received=f"ranges={ranges!r}", expected=f"one of {', '.join(RANGES)}", mend="choose one of these"
+        )
     require_model(model, keras.Model, "a Keras model")
     if isinstance(model, Simulation):
         raise UnsupportedError(
@@ -70,7 +82,8 @@ def simulated(model: keras.Model, spec: Spec, rules: Iterable[Rule], input_shape
 
     builder = lower(graph, kept_float)
     outputs = [builder.bound[tensor] for tensor in graph.outputs]
-    simulation = Assembly(graph, builder, fuse(builder.steps, outputs), settings, spec, model).simulation()
+    steps = fuse(builder.steps, outputs)
+    simulation = Assembly(graph, builder, steps, settings, spec, model, ranges == "learned").simulation()
     return simulation.connect(spec, _configuration(model)), graph
 
 

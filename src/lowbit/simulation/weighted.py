@@ -10,6 +10,7 @@ from keras import ops
 
 from lowbit.quantizers import WeightQuantizer, integer
 from lowbit.quantizers.batch_norm import normalize
+from lowbit.quantizers.learned import best_scale, factor
 from lowbit.quantizers.relu import activation_codes, apply_relu
 from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer
 
@@ -48,6 +49,22 @@ class WeightedLayer(WrappingLayer):
         super().build(input_shape)
         if self.batch_norm is not None and not self.batch_norm.built:
             self.batch_norm.build(self.compute_output_shape(input_shape))
+        if self.learns_scale():
+            kernel = ops.convert_to_numpy(self.by_channel(self.kernel()))
+            best = best_scale(kernel, self.weight_quantizer.largest_code)
+            shape = best.shape
+            self.first_scale = self.add_weight(
+                shape=shape, initializer=lambda *_, **__: best, trainable=False, name="first_scale"
+            )
+            self.moved_scale = self.add_weight(shape=shape, initializer="zeros", name="moved_scale")
+
+    def learns_scale(self) -> bool:
+        """Whether the scales of the weights are trained; a single one for all channels never is."""
+        return self.is_learned and self.per_channel
+
+    def learned_scale(self) -> Tensor | None:
+        """The trained scale (channels,) of the unfolded weights; None where it follows the largest weight."""
+        return self.first_scale * factor(self.moved_scale) if self.learns_scale() else None
 
     def carried_weights(self) -> list[Any]:
         return [*self.layer.weights, *([] if self.batch_norm is None else self.batch_norm.weights)]
@@ -84,7 +101,7 @@ class WeightedLayer(WrappingLayer):
     def simulated_output(self, inputs: list[Tensor], training: bool) -> Tensor:
         norm, kernel = self.batch_norm, self.by_channel(self.kernel())
         gain = None if self.per_channel or norm is None else batch_norm_as_affine(norm)[0]
-        kernel = self.weight_quantizer.fake_quantize(kernel, gain)
+        kernel = self.weight_quantizer.fake_quantize(kernel, gain, self.learned_scale())
         if norm is None or (training and norm.trainable):
             y = self._biased(self.product(inputs[0], self.as_stored(kernel)))
             return y if norm is None else normalize(norm, y, training=True)
@@ -109,7 +126,8 @@ class WeightedLayer(WrappingLayer):
         """Codes (channels last), scale and int32 bias codes of the file, all float32."""
         gain, bias = self.gain_and_bias()
         input_scale, _ = self.source().parameters()
-        return self.weight_quantizer.folded(self.by_channel(self.kernel()), gain, bias, input_scale)
+        kernel = self.by_channel(self.kernel())
+        return self.weight_quantizer.folded(kernel, gain, bias, input_scale, self.learned_scale())
 
     def integer_codes(self, centred: list[Tensor]) -> Tensor:
         codes, weight_scale, bias_codes = self.integer_weights()

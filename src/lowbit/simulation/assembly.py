@@ -149,7 +149,7 @@ class Assembly:
         if id(tensor) not in self.rescaled:
             operands = [None, {"shape": [1], "trainable": False}]
             name = self._own(f"{_name(tensor)}_rescaled")
-            common = {"name": name, "activation_bits": bits, "is_learned": self.is_learned}
+            common: dict[str, Any] = {"name": name, "activation_bits": bits, "is_learned": self.is_learned}
             layer = QuantizedOperation(kind="multiply", operands=operands, **common)
             layer.parameters[0].assign([1.0])
             self.rescaled[id(tensor)] = layer(tensor)

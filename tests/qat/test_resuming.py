@@ -107,6 +107,12 @@ class StopAt(keras.callbacks.Callback):
             raise Stopped
 
 
+class StopAtEpoch(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise Stopped
+
+
 def simulation(units=10, activation="relu", optimizer="sgd"):
     parts = [layers.Flatten(name="flat"), layers.Dense(8, activation, name="first"), layers.Dense(units, name="last")]
     sim = lowbit.quantize_model(keras.Sequential([keras.Input((8, 8, 1), name="in"), *parts]), calibration=[X[:16]])
@@ -139,8 +145,8 @@ def refused(error, match, sim, folder, **options):
 @pytest.mark.parametrize(
     "options, match",
     [
-        ({"units": 12}, r"layer.*'last'"),
-        ({"activation": "tanh"}, r"layers: .*QuantizedDense 'first'.* in the backup|layers"),
+        ({"units": 12}, r"layer 'last' \(QuantizedDense\) has other settings than in the backup"),
+        ({"activation": "tanh"}, r"layer 'first' \(QuantizedDense\) has other settings than in the backup"),
         ({"optimizer": "adam"}, "optimizer: Adam, SGD in the backup"),
     ],
 )
@@ -159,15 +165,8 @@ def test_data_in_another_order_is_refused(folder):
 
 def test_a_training_that_is_over_is_told(folder):
     with pytest.raises(Stopped):
-        fit(simulation(), qat.Resume(folder, save_freq=15), StopAt(9), epochs=1)
-    sim = simulation()
-    with pytest.raises(Stopped):
-        fit(sim, qat.Resume(folder, save_freq="epoch"), type("At2", (StopAt,), {"on_epoch_end": stop})(99))
+        fit(simulation(), qat.Resume(folder), StopAtEpoch())
     refused(InputError, "of epoch 2, and epochs=1", simulation(), folder, epochs=1)
-
-
-def stop(self, epoch, logs=None):
-    raise Stopped
 
 
 @pytest.mark.parametrize("keep", [0, 100, -100])

@@ -40,16 +40,20 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Backup:
-    """A position and the values of all variables there."""
+    """A position and the values of all variables there: the model's and optimizer's, and its metrics'."""
 
     position: Position
+    variables: Sequence[np.ndarray]
     metrics: Sequence[np.ndarray]
+
+    def give_back(self, model: keras.Model) -> None:
+        """Give `model` its variables back; the metrics are given back later, as an epoch begins by emptying them."""
+        for variable, value in zip(variables_of(model), self.variables, strict=True):
+            variable.assign(value)
 
 
 def variables_of(model: keras.Model) -> list[Any]:
     """Weights, ranges, states of seed generators, and the optimizer's; `model` is compiled."""
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]
 
 
@@ -62,25 +66,24 @@ def write(path: Path, model: keras.Model, position: Position) -> None:
         "batches": position.batches,
         "first_batch": position.first_batch,
     }
-    arrays = {f"{number}": value for number, value in enumerate(values)}
+    arrays: dict[str, Any] = {_HEADER: np.array(json.dumps(header))}
+    arrays |= {f"{number}": value for number, value in enumerate(values)}
     with replacing(path) as temporary:
-        np.savez(temporary, **{_HEADER: np.array(json.dumps(header))}, **arrays)
+        np.savez(temporary, **arrays)
 
 
-def read_into(path: Path, model: keras.Model) -> Backup:
-    """Give `model` the variables of a backup; the values of its metrics come back with the position.
+def read(path: Path, model: keras.Model) -> Backup:
+    """The backup of a training of `model`.
 
     Raises:
         FileFormatError: the file is damaged, or of another version.
-        InputError: it belongs to another model or another way of training it; `model` is then as it was.
+        InputError: it belongs to another model or another way of training it.
     """
     header, values = _read(path)
+    count = len(variables_of(model))
     _require_same(header, _identity(model), path)
-    variables = variables_of(model)
-    for variable, value in zip(variables, values, strict=False):
-        variable.assign(value)
     position = Position(epoch=header["epoch"], batches=header["batches"], first_batch=header["first_batch"])
-    return Backup(position=position, metrics=values[len(variables) :])
+    return Backup(position=position, variables=values[:count], metrics=values[count:])
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -107,14 +110,18 @@ def _identity(model: keras.Model) -> dict[str, Any]:
     """What must be the same for a training to go on, in JSON's types."""
     return {
         "layers": [[layer.name, type(layer).__name__, _digest(layer)] for layer in model.layers],
-        "variables": [_described(variable) for variable in model.variables],
-        "optimizer": [type(model.optimizer).__name__, *map(_described, variables_of(model)[len(model.variables) :])],
+        "variables": [f"{variable.path} {_form(variable)}" for variable in model.variables],
+        "optimizer": [
+            type(model.optimizer).__name__,
+            # Its own name is Keras's "adam_2" for the second of a process.
+            *(f"{variable.path.partition('/')[2]} {_form(variable)}" for variable in model.optimizer.variables),
+        ],
         "batches for each execution": model.steps_per_execution,
     }
 
 
-def _described(variable: Any) -> str:
-    return f"{variable.path} {tuple(variable.shape)} {keras.backend.standardize_dtype(variable.dtype)}"
+def _form(variable: Any) -> str:
+    return f"{tuple(variable.shape)} {keras.backend.standardize_dtype(variable.dtype)}"
 
 
 def _digest(layer: keras.layers.Layer) -> str:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from lowbit.errors import InputError
-from lowbit.qat.backup import Backup, Position, read_into, write
+from lowbit.qat.backup import Backup, Position, read, write
 
 _FILE = "resume.npz"
 
@@ -66,7 +66,7 @@ class Resume(keras.callbacks.Callback):
         self._tell_of_half_written()
         if not self.file.exists():
             return
-        self._backup = read_into(self.file, self.model)
+        self._backup = read(self.file, self.model)
         epoch = self._backup.position.epoch
         if epoch >= self.params["epochs"]:
             raise InputError(
@@ -74,6 +74,7 @@ class Resume(keras.callbacks.Callback):
                 expected="as many epochs as the interrupted training had",
                 mend="pass more epochs, or delete the backup and training starts anew",
             )
+        self._backup.give_back(self.model)
         self.model._initial_epoch = epoch  # read by fit, as for BackupAndRestore
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -90,6 +91,8 @@ class Resume(keras.callbacks.Callback):
         trained = batch + 1
         if trained <= self._position.batches:
             return  # passed over
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            return  # nothing to go on from
         self._since_backup += trained - self._position.batches
         self._position = replace(self._position, batches=trained)
         if self.save_freq != "epoch" and self._since_backup >= int(self.save_freq):

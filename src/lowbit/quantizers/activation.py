@@ -8,6 +8,7 @@ from keras import ops
 
 from lowbit.quantizers import affine
 from lowbit.quantizers.mode import Mode, current_mode
+from lowbit.quantizers.replicas import extremes
 
 Tensor = Any
 
@@ -130,8 +131,9 @@ class ActivationQuantizer(TensorQuantizer):
         x = ops.stop_gradient(x)
         keep = ops.where(ops.equal(self.observations, 0.0), 0.0, self.momentum)
         keep = ops.where(ops.equal(self.tracking, 0.0), 1.0, keep)
-        self.minimum.assign(keep * self.minimum + (1.0 - keep) * ops.min(x))
-        self.maximum.assign(keep * self.maximum + (1.0 - keep) * ops.max(x))
+        low, high = extremes(x)
+        self.minimum.assign(keep * self.minimum + (1.0 - keep) * low)
+        self.maximum.assign(keep * self.maximum + (1.0 - keep) * high)
         self.observations.assign_add(self.tracking)
 
     def widen(self, x: Tensor, *, only_first: bool) -> None:
@@ -139,9 +141,9 @@ class ActivationQuantizer(TensorQuantizer):
         x = ops.stop_gradient(x)
         first = ops.equal(self.observations, 0.0)
         apply = first if only_first else ops.not_equal(self.tracking, 0.0)
-        low, high = ops.minimum(self.minimum, ops.min(x)), ops.maximum(self.maximum, ops.max(x))
-        self.minimum.assign(ops.where(apply, low, self.minimum))
-        self.maximum.assign(ops.where(apply, high, self.maximum))
+        low, high = extremes(x)
+        self.minimum.assign(ops.where(apply, ops.minimum(self.minimum, low), self.minimum))
+        self.maximum.assign(ops.where(apply, ops.maximum(self.maximum, high), self.maximum))
 
     def fake_quantize(self, x: Tensor, training: bool = False) -> Tensor:
         if training:

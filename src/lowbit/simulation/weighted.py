@@ -10,6 +10,7 @@ from keras import ops
 
 from lowbit.quantizers import WeightQuantizer, integer
 from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer
+from lowbit.simulation.products import product_in
 from lowbit.simulation.relu import activation_codes, apply_relu
 
 
@@ -23,6 +24,7 @@ class WeightedLayer(WrappingLayer):
         weight_bits: 4 or 8.
         per_channel: one weight scale per output channel, or one for the whole kernel. A single scale does not commute
             with a batch norm's gains, so it is that of the folded kernel.
+        product_dtype: "float16" or "bfloat16" for the products of training steps, None for float32.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class WeightedLayer(WrappingLayer):
         activation: str = "linear",
         weight_bits: int = 8,
         per_channel: bool = True,
+        product_dtype: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(layer=layer, **kwargs)
@@ -40,6 +43,7 @@ class WeightedLayer(WrappingLayer):
         self.activation = activation
         self.weight_bits = weight_bits
         self.per_channel = per_channel
+        self.product_dtype = product_dtype
         self.weight_quantizer = WeightQuantizer(bits=weight_bits, per_channel=per_channel)
         self.output_quantizers = self.make_quantizers()
 
@@ -81,7 +85,8 @@ class WeightedLayer(WrappingLayer):
         kernel = self.by_channel(self.kernel())
         gain = None if self.per_channel or self.batch_norm is None else batch_norm_as_affine(self.batch_norm)[0]
         kernel = self.weight_quantizer.fake_quantize(kernel, gain)
-        return self._finish(self.product(inputs[0], self.as_stored(kernel)), training=training)
+        product = product_in(self.product_dtype if training else None, self.product, inputs[0], self.as_stored(kernel))
+        return self._finish(product, training=training)
 
     def _finish(self, y: Tensor, training: bool) -> Tensor:
         if self.layer.use_bias:
@@ -167,6 +172,7 @@ class WeightedLayer(WrappingLayer):
             "activation": self.activation,
             "weight_bits": self.weight_bits,
             "per_channel": self.per_channel,
+            "product_dtype": self.product_dtype,
         }
 
 

@@ -13,6 +13,7 @@ from lowbit.errors import InputError
 from lowbit.qat.freezing import TRACKING_SHARE, RangeFreeze
 from lowbit.qat.resuming import Resume
 from lowbit.simulation import Simulation
+from lowbit.simulation.fitting import FiniteCheck
 from lowbit.training import History, TrainingEvent, batch_norms
 from lowbit.training import fit as fit_model
 
@@ -58,7 +59,7 @@ def fit(
         validation,
         epochs=epochs,
         learning_rate=learning_rate,
-        callbacks=[*callbacks, freeze],
+        callbacks=[*callbacks, freeze, FiniteCheck(waits=False)],
         validated=simulation.with_unrounded_outputs(),
         on_event=on_event,
         **({"batch_norm": "freeze"} | options),

@@ -25,7 +25,9 @@ class ProductDtypes:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        own = [mixed_dtype(layer.dtype_policy) for layer in model._flatten_layers(include_self=False)]
+        containers = (keras.Model, keras.layers.InputLayer)  # which have the global policy, whatever they hold
+        layers = [layer for layer in model._flatten_layers() if not isinstance(layer, containers)]
+        own = [mixed_dtype(layer.dtype_policy) for layer in layers]
         self._is_mixed = any(own)
         self._default = next((dtype for dtype in own if dtype), mixed_dtype(keras.config.dtype_policy()))
 

@@ -41,7 +41,7 @@ ROOMS["_registration"] = {"simulation"}  # a part of the front door
 # Heavy packages: the rooms or files that may import them.
 HEAVY = {
     "keras": ("quantizers/", "graph/", "zoo/", "simulation/", "training/", "qat/", "export/", "recipes/", "compare/"),
-    "tensorflow": ("export/", "data/tfds_sets.py", "quantizers/fused.py"),
+    "tensorflow": ("export/", "data/tfds_sets.py", "quantizers/fused.py", "quantizers/replicas.py"),
     "tensorflow_datasets": ("data/tfds_sets.py",),
     "litert_quantizer": ("export/",),
     "ai_edge_litert": ("runtime/", "export/"),

@@ -3,5 +3,6 @@
 
 from lowbit.qat.fit import fit
 from lowbit.qat.freezing import RangeFreeze
+from lowbit.qat.resuming import Resume
 
-__all__ = ["RangeFreeze", "fit"]
+__all__ = ["RangeFreeze", "Resume", "fit"]

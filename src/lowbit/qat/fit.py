@@ -11,7 +11,9 @@ import numpy as np
 
 from lowbit.errors import InputError
 from lowbit.qat.freezing import TRACKING_SHARE, RangeFreeze
+from lowbit.qat.resuming import Resume
 from lowbit.simulation import Simulation
+from lowbit.simulation.fitting import FiniteCheck
 from lowbit.training import History, TrainingEvent, batch_norms
 from lowbit.training import fit as fit_model
 
@@ -33,13 +35,20 @@ def fit(
     trained from scratch needs "train" or "reestimate"; frozen statistics of a new layer are warned of.
 
     Raises:
-        InputError: `simulation` is no simulation, and whatever `lowbit.training.fit` raises.
+        InputError: `simulation` is no simulation, `callbacks` hold a `Resume`, which works with the simulation's own
+            `fit`, and whatever `lowbit.training.fit` raises.
     """
     if not isinstance(simulation, Simulation):
         raise InputError(
             received=f"a {type(simulation).__name__}",
             expected="a simulation",
             mend="call lowbit.quantize_model(model) first",
+        )
+    if any(isinstance(callback, Resume) for callback in callbacks):
+        raise InputError(
+            received="a lowbit.qat.Resume for lowbit.qat.fit, whose early stopping and averages it does not back up",
+            expected="the simulation's own fit",
+            mend="call sim.compile(...) and sim.fit(..., callbacks=[lowbit.qat.Resume(folder)])",
         )
     if options.get("batch_norm", "freeze") == "freeze":
         _tell_of_untrained_batch_norms(simulation)
@@ -50,7 +59,7 @@ def fit(
         validation,
         epochs=epochs,
         learning_rate=learning_rate,
-        callbacks=[*callbacks, freeze],
+        callbacks=[*callbacks, freeze, FiniteCheck(waits=False)],
         validated=simulation.with_unrounded_outputs(),
         on_event=on_event,
         **({"batch_norm": "freeze"} | options),

@@ -26,7 +26,7 @@ class RangeFreeze(keras.callbacks.Callback):
         self._freeze(False)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if epoch == self.first_frozen_epoch:
+        if epoch >= self.first_frozen_epoch:  # a resumed training may begin after it
             self._freeze(True)
 
     def _freeze(self, frozen: bool) -> None:

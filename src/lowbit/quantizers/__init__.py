@@ -2,7 +2,7 @@
 """The formulas: affine quantization, ranges, fake quantization, and the runtime's integer rules."""
 
 from lowbit.quantizers.activation import ActivationQuantizer, FixedQuantizer
-from lowbit.quantizers.mode import Mode, current_mode, forward_mode, record, recording
+from lowbit.quantizers.mode import Mode, current_mode, forward_mode, record, recording, tracing_for_xla
 from lowbit.quantizers.weight import WeightQuantizer
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "forward_mode",
     "record",
     "recording",
+    "tracing_for_xla",
 ]

@@ -11,6 +11,7 @@ from lowbit.quantizers import affine, learned
 from lowbit.quantizers.fake import fake_quantize, trained_fake_quantize
 from lowbit.quantizers.mode import Mode, current_mode
 from lowbit.quantizers.relu import apply_relu
+from lowbit.quantizers.replicas import are_several, of_all_replicas
 
 Tensor = Any
 
@@ -186,12 +187,12 @@ class ActivationQuantizer(TensorQuantizer):
 
         def seen() -> tuple[Tensor, Tensor]:
             low = ops.min(x) if activation == "linear" else ops.zeros(())
-            return low, apply_relu(ops.max(x), activation)
+            return of_all_replicas(low, apply_relu(ops.max(x), activation))
 
         low, high = ops.convert_to_tensor(self.minimum), ops.convert_to_tensor(self.maximum)
         is_first = ops.equal(self.observations, 0.0)
         follows = is_first if self.is_learned else ops.not_equal(self.tracking, 0.0)
-        new_low, new_high = ops.cond(follows, seen, lambda: (low, high))
+        new_low, new_high = seen() if are_several() else ops.cond(follows, seen, lambda: (low, high))
         keep = ops.where(is_first, 0.0, self.momentum)
         self.minimum.assign(ops.where(follows, keep * low + (1.0 - keep) * new_low, low))
         self.maximum.assign(ops.where(follows, keep * high + (1.0 - keep) * new_high, high))
@@ -204,9 +205,9 @@ class ActivationQuantizer(TensorQuantizer):
         x = ops.stop_gradient(x)
         first = ops.equal(self.observations, 0.0)
         apply = first if only_first or self.is_learned else ops.not_equal(self.tracking, 0.0)
-        low, high = ops.minimum(self.minimum, ops.min(x)), ops.maximum(self.maximum, ops.max(x))
-        self.minimum.assign(ops.where(apply, low, self.minimum))
-        self.maximum.assign(ops.where(apply, high, self.maximum))
+        low, high = of_all_replicas(ops.min(x), ops.max(x))
+        self.minimum.assign(ops.where(apply, ops.minimum(self.minimum, low), self.minimum))
+        self.maximum.assign(ops.where(apply, ops.maximum(self.maximum, high), self.maximum))
 
     def fake_quantize(self, x: Tensor) -> Tensor:
         if not self.is_learned:

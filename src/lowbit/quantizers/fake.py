@@ -5,19 +5,20 @@ from typing import Any
 
 import keras
 
+from lowbit.quantizers.mode import is_for_xla
+
+HAS_KERNEL = keras.backend.backend() == "tensorflow"
+if HAS_KERNEL:
+    from lowbit.quantizers import fused
+
 
 def trained_fake_quantize(x: Any, low: Any, high: Any, bits: int) -> Any:
     """As `fake_quantize`, and the gradient of the values below and above the range reaches its ends."""
     return keras.quantizers.fake_quant_with_min_max_vars(x, low, high, num_bits=bits, narrow_range=bits == 16)
 
 
-if keras.backend.backend() == "tensorflow":
-    from lowbit.quantizers.fused import fake_quantize
-else:
-
-    def fake_quantize(x: Any, low: Any, high: Any, bits: int) -> Any:
-        """`x` on the grid of `bits` from `low` to `high`, float32 scalars; the gradient passes between them."""
-        return trained_fake_quantize(x, low, high, bits)
-
-
-__all__ = ["fake_quantize", "trained_fake_quantize"]
+def fake_quantize(x: Any, low: Any, high: Any, bits: int) -> Any:
+    """`x` on the grid of `bits` from `low` to `high`, float32 scalars; the gradient passes between them, only."""
+    if HAS_KERNEL and not is_for_xla():
+        return fused.fake_quantize(x, low, high, bits)
+    return trained_fake_quantize(x, low, high, bits)

@@ -11,7 +11,8 @@ Tensor = Any
 def fake_quantize(x: Tensor, low: Tensor, high: Tensor, bits: int) -> Tensor:
     """`x` on the grid of `bits` from `low` to `high`; the gradient passes where `x` lies between them, else it is 0.
 
-    TensorFlow's own gradient sums up those of `low` and `high` as well, which takes two passes more.
+    TensorFlow's own gradient sums up those of `low` and `high` as well, which takes two passes more. XLA does not have
+    the kernel that is used here.
     """
 
     @tf.custom_gradient

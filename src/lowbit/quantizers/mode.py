@@ -34,6 +34,24 @@ def forward_mode(mode: Mode) -> Iterator[None]:
         _mode.reset(token)
 
 
+_xla: ContextVar[bool] = ContextVar("lowbit_xla", default=False)
+
+
+def is_for_xla() -> bool:
+    """Whether what is traced now will be compiled by XLA."""
+    return _xla.get()
+
+
+@contextmanager
+def tracing_for_xla(compiled: bool) -> Iterator[None]:
+    """Within, operations that XLA does not have are replaced by others."""
+    token = _xla.set(compiled)
+    try:
+        yield
+    finally:
+        _xla.reset(token)
+
+
 Recorder = Callable[[str, Any], None]
 _recorder: ContextVar[Recorder | None] = ContextVar("lowbit_recorder", default=None)
 

@@ -19,6 +19,7 @@ from lowbit.simulation.model import Simulation
 from lowbit.simulation.moving import SameScale
 from lowbit.simulation.operations import QuantizedOperation
 from lowbit.simulation.passing import Identity, KeptFloat, QuantizeInput
+from lowbit.simulation.products import ProductDtypes
 from lowbit.simulation.requantizing import Requantize
 from lowbit.simulation.weighted import (
     QuantizedConv2D,
@@ -51,6 +52,7 @@ class Assembly:
     ) -> None:
         self.graph, self.builder, self.steps, self.settings, self.spec = graph, builder, steps, settings, spec
         self.name, self.is_learned = model.name, is_learned
+        self.product_dtypes = ProductDtypes(model)
         self.numbers = {id(weight): number for number, weight in enumerate(model.weights)}
         self.uses = Counter(step.owner for step in steps if step.owner is not None)
         self.arguments: dict[Any, list[Any]] = {}
@@ -196,7 +198,7 @@ class Assembly:
         if step.kind == "identity":
             layer = step.node.operation if step.node is not None and step.settings.get("in_training") else None
             is_layer = isinstance(layer, keras.layers.Layer)
-            return Identity(layer=copied(layer) if is_layer else keras.layers.Identity(), **common)
+            return Identity(layer=copied(layer) if is_layer else keras.layers.Identity(dtype="float32"), **common)
         if step.kind in SAME_AS_INPUT:
             return SameScale(kind=step.kind, settings=step.settings, **common)
         if step.layer is not None:
@@ -226,6 +228,7 @@ class Assembly:
             activation=step.activation,
             weight_bits=bits,
             per_channel=setting.per_channel if setting is not None else True,
+            product_dtype=self._product_dtype(step),
             **common,
         )
 
@@ -240,12 +243,16 @@ class Assembly:
             settings=step.settings,
             operands=operands,
             activation=step.activation,
+            product_dtype=self._product_dtype(step) if step.kind == "matmul" else None,
             origins=[self._origin(one) for one in given],
             **common,
         )
         for variable, parameter in zip(layer.parameters, given, strict=True):
             variable.assign(parameter.array())
         return layer
+
+    def _product_dtype(self, step: Step) -> str | None:
+        return self.product_dtypes.of(None if step.node is None else step.node.operation)
 
     def _origin(self, parameter: Parameter) -> list[Any] | None:
         """The number of the model's weight that a parameter is, and its transpose; None for a constant."""

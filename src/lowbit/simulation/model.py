@@ -8,8 +8,10 @@ import keras
 from keras import tree
 
 from lowbit.errors import FileFormatError, InputError
+from lowbit.quantizers import tracing_for_xla
 from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.simulation.base import SimulatedLayer
+from lowbit.simulation.fitting import FiniteCheck, require_compiles_here, require_trainable_here, scaled
 from lowbit.simulation.passing import Identity
 from lowbit.simulation.sharing import shared_scales
 from lowbit.spec import Spec
@@ -26,6 +28,9 @@ class Simulation(keras.Model):
     saved with `save("sim.keras")` or `.h5` and loaded with `keras.models.load_model`.
     """
 
+    trains_with_xla = False
+    """Whether training steps are compiled by XLA, on TensorFlow; inference never is."""
+
     spec: Spec
     original: str | None = None
     """The float model's configuration in JSON, where it has one (see `strip`)."""
@@ -33,6 +38,7 @@ class Simulation(keras.Model):
     def connect(self, spec: Spec, original: str | None = None) -> "Simulation":
         """Link every layer to the quantizers of its inputs; called once the graph is built."""
         self.spec, self.original = spec, original
+        self.dtype_policy = "float32"  # whatever the global policy
         outputs = {id(tensor) for tensor in self.outputs}
         shared = shared_scales([(layer, use, inputs, output) for layer, use, inputs, output in self._calls()])
         made_by: dict[int, TensorQuantizer | None] = {}
@@ -129,6 +135,74 @@ class Simulation(keras.Model):
                 expected="a calibrated simulation",
                 mend="call lowbit.calibrate(sim, batches), or fit it for a step, before predicting",
             )
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        *args: Any,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """As Keras's, but on TensorFlow `jit_compile=True` is for training steps alone.
+
+        XLA rounds otherwise, so predictions and evaluation would not be the file's.
+
+        Raises:
+            InputError: the process is set up for a training that cannot work (see docs/training.md).
+        """
+        steps = kwargs.get("steps_per_execution", 1)
+        require_compiles_here(self, jit_compile=jit_compile is True, steps_per_execution=steps)
+        self.trains_with_xla = jit_compile is True and keras.backend.backend() == "tensorflow"
+        has_half_products = any(getattr(layer, "product_dtype", None) == "float16" for layer in self.layers)
+        if auto_scale_loss and has_half_products:
+            optimizer = scaled(optimizer)
+        super().compile(optimizer, *args, jit_compile=False if self.trains_with_xla else jit_compile, **kwargs)
+        if self.optimizer is not None:
+            # Now, as Keras's .h5 reader would build it without variables, and lose what is saved of it.
+            self.optimizer.build(self.trainable_variables)
+
+    def get_compile_config(self) -> Any:
+        config = super().get_compile_config()
+        return config | {"jit_compile": True} if self.trains_with_xla else config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """As Keras's, which leaves this to models with a `compile` of their own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def make_train_function(self, force: bool = False) -> Any:
+        require_trainable_here(self)
+        if not self.trains_with_xla:
+            return super().make_train_function(force)
+        self._jit_compile = True  # as `jit_compile`, which does not ask whether inference would bear it
+        try:
+            return super().make_train_function(force)
+        finally:
+            self._jit_compile = False
+
+    def train_step(self, *args: Any, **kwargs: Any) -> Any:
+        with tracing_for_xla(self.trains_with_xla):
+            return super().train_step(*args, **kwargs)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """As Keras's; ends with an InputError that names a layer where numbers are no longer finite."""
+        check = FiniteCheck()
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            check.set_model(self)
+            callbacks.append(check)
+        else:
+            callbacks = [*tree.flatten(callbacks if callbacks is not None else []), check]
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         self.require_calibrated()

@@ -14,6 +14,7 @@ from lowbit.quantizers.activation import fixed_quantizer
 from lowbit.quantizers.relu import activation_codes, apply_relu
 from lowbit.simulation.base import Constant, Mark, SimulatedLayer, Tensor
 from lowbit.simulation.integer_rules import RULES, Operand
+from lowbit.simulation.products import product_in
 
 
 @keras.saving.register_keras_serializable("lowbit")
@@ -27,6 +28,7 @@ class QuantizedOperation(SimulatedLayer):
         operands: for each argument None where it is a tensor, or `{"shape", "trainable"}` where it is a weight or
             constant of this layer's own. Those are quantized per tensor, symmetric, 8 bits.
         activation: "linear", "relu" or "relu6", fused.
+        product_dtype: "float16" or "bfloat16" for the matrix products of training steps, None for float32.
     """
 
     def __init__(
@@ -36,9 +38,11 @@ class QuantizedOperation(SimulatedLayer):
         settings: Mapping[str, Any] | None = None,
         operands: Sequence[Mapping[str, Any] | None] = (None,),
         activation: str = "linear",
+        product_dtype: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.product_dtype = product_dtype
         self.kind = kind.lower()
         self.settings = dict(settings or {})
         self.operands = [None if operand is None else dict(operand) for operand in operands]
@@ -91,7 +95,7 @@ class QuantizedOperation(SimulatedLayer):
         if self.kind == "rsqrt" and self.sources() and self.sources()[0] is not None:
             step = ops.stop_gradient(self.source().parameters()[0])
             inputs = [ops.maximum(inputs[0], step)]  # the op answers code 0 with its largest code, not infinity
-        return self._apply(self._arranged(inputs, on_grid))
+        return product_in(self.product_dtype if training else None, self._apply, self._arranged(inputs, on_grid))
 
     def integer_codes(self, centred: list[Tensor]) -> Tensor:
         tensors = [Operand(values, self.source(i).parameters()[0]) for i, values in enumerate(centred)]
@@ -111,7 +115,7 @@ class QuantizedOperation(SimulatedLayer):
         if self.kind not in FIXED_RANGE:
             return output
         (source,) = output._keras_history.operation._inbound_nodes[output._keras_history.node_index].input_tensors
-        return keras.layers.Activation(self.kind)(source)
+        return keras.layers.Activation(self.kind, dtype="float32")(source)
 
     def constants(self, integer: bool) -> dict[str, Constant]:
         if not integer:
@@ -141,6 +145,7 @@ class QuantizedOperation(SimulatedLayer):
             "settings": self.settings,
             "operands": [None if operand is None else dict(operand) for operand in self.operands],
             "activation": self.activation,
+            "product_dtype": self.product_dtype,
         }
 
 

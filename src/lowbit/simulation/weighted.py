@@ -13,6 +13,7 @@ from lowbit.quantizers.batch_norm import normalize
 from lowbit.quantizers.learned import best_scale, factor
 from lowbit.quantizers.relu import activation_codes, apply_relu
 from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer
+from lowbit.simulation.products import product_in
 
 
 class WeightedLayer(WrappingLayer):
@@ -25,6 +26,7 @@ class WeightedLayer(WrappingLayer):
         weight_bits: 4 or 8.
         per_channel: one weight scale per output channel, or one for the whole kernel. A single scale does not commute
             with a batch norm's gains, so it is that of the folded kernel.
+        product_dtype: "float16" or "bfloat16" for the products of training steps, None for float32.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class WeightedLayer(WrappingLayer):
         activation: str = "linear",
         weight_bits: int = 8,
         per_channel: bool = True,
+        product_dtype: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(layer=layer, **kwargs)
@@ -42,6 +45,7 @@ class WeightedLayer(WrappingLayer):
         self.activation = activation
         self.weight_bits = weight_bits
         self.per_channel = per_channel
+        self.product_dtype = product_dtype
         self.weight_quantizer = WeightQuantizer(bits=weight_bits, per_channel=per_channel)
         self.output_quantizers = self.make_quantizers()
 
@@ -102,12 +106,13 @@ class WeightedLayer(WrappingLayer):
         norm, kernel = self.batch_norm, self.by_channel(self.kernel())
         gain = None if self.per_channel or norm is None else batch_norm_as_affine(norm)[0]
         kernel = self.weight_quantizer.fake_quantize(kernel, gain, self.learned_scale())
+        dtype = self.product_dtype if training else None
         if norm is None or (training and norm.trainable):
-            y = self._biased(self.product(inputs[0], self.as_stored(kernel)))
+            y = self._biased(product_in(dtype, self.product, inputs[0], self.as_stored(kernel)))
             return y if norm is None else normalize(norm, y, training=True)
         # frozen statistics: a small kernel is multiplied in place of a large output
         gain, bias = self.gain_and_bias()
-        return self.product(inputs[0], self.as_stored(kernel * gain)) + bias
+        return product_in(dtype, self.product, inputs[0], self.as_stored(kernel * gain)) + bias
 
     def _biased(self, y: Tensor) -> Tensor:
         return y + self.layer.bias if self.layer.use_bias else y
@@ -190,6 +195,7 @@ class WeightedLayer(WrappingLayer):
             "activation": self.activation,
             "weight_bits": self.weight_bits,
             "per_channel": self.per_channel,
+            "product_dtype": self.product_dtype,
         }
 
 

@@ -146,11 +146,11 @@ class _Run:
         for step, (inputs, labels) in enumerate(labelled(self.model, self.train), start=1):
             self.callbacks.on_train_batch_begin(step - 1)
             logs = self.model.train_on_batch(inputs, labels, return_dict=True)
+            self.callbacks.on_train_batch_end(step - 1, logs)  # first, as a simulation's check names a layer
             self._check_finite(float(logs["loss"]), f"epoch {epoch}, batch {step}")
             means.add(logs, batch_size(inputs))
             if self.average is not None:
                 self.average.update()
-            self.callbacks.on_train_batch_end(step - 1, logs)
             self.reporter.batch(epoch, step, means.values)
         if means.samples == 0:
             raise InputError(

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/training.md: its Python runs in order and does what the page says."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def ran(digits, tmp_path_factory) -> dict[str, Any]:
+    """The page's names after all its blocks ran, with what each left in `sim` and how it was compiled."""
+    inputs, y = next(iter(digits.train.batches(len(digits.train))))
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1), name="image"),
+            keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="conv"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, activation="softmax", name="predictions"),
+        ]
+    )
+    folder = tmp_path_factory.mktemp("page")
+    names = {"model": model, "x": inputs["image"].astype("float32"), "y": y, "folder": folder, "simulations": []}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for block in BLOCKS:
+            exec(compile(block, "training.md", "exec"), names)
+            names["simulations"].append(names["sim"])
+            names["with_xla"] = [*names.get("with_xla", []), (names["sim"].trains_with_xla, names["sim"].jit_compile)]
+    return names
+
+
+def test_every_section_has_a_block_that_runs(ran) -> None:
+    assert len(ran["simulations"]) == len(re.findall(r"^## ", PAGE, re.MULTILINE)) == 5
+
+
+def test_the_backup_is_gone_when_training_ends(ran) -> None:
+    assert not (ran["folder"] / "backup").exists()
+
+
+def test_what_devices_trained_is_the_file(ran) -> None:
+    assert ran["written"].parity.worst_equal == 1.0
+
+
+def test_half_precision_is_that_of_products_and_the_optimizers(ran) -> None:
+    mixed = ran["simulations"][2]
+    assert mixed.get_layer("conv").product_dtype == "float16" and mixed.dtype_policy.name == "float32"
+    assert type(mixed.optimizer).__name__ == "LossScaleOptimizer"
+
+
+def test_inference_does_not_go_through_xla(ran) -> None:
+    assert ran["with_xla"] == [(False, False)] * 3 + [(True, False), (False, False)]
+
+
+def test_the_layer_is_named(ran) -> None:
+    assert re.search(r"loss (nan|inf) and the (weight|range) '.*' of layer '.*' as the first", ran["told"])
+    assert not all(np.isfinite(array).all() for array in ran["sim"].get_weights())

@@ -114,7 +114,8 @@ class StopAtEpoch(keras.callbacks.Callback):
 
 
 def simulation(units=10, activation="relu", optimizer="sgd"):
-    parts = [layers.Flatten(name="flat"), layers.Dense(8, activation, name="first"), layers.Dense(units, name="last")]
+    parts = [layers.Flatten(name="flat"), layers.Dense(8, activation, name="first"), layers.Dropout(0.1, name="drop")]
+    parts += [layers.Dense(units, name="last")]
     sim = lowbit.quantize_model(keras.Sequential([keras.Input((8, 8, 1), name="in"), *parts]), calibration=[X[:16]])
     sim.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     return sim

@@ -7,6 +7,7 @@ Keras's own `save_weights` leaves out the state of seed generators (dropout) and
 
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from lowbit.files import replacing
 
 _FORMAT = 1
 _HEADER = "header"
+_COUNTED = re.compile(r"(?<=seed_generator)_\d+(?=/)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +112,10 @@ def _identity(model: keras.Model) -> dict[str, Any]:
     """What must be the same for a training to go on, in JSON's types."""
     return {
         "layers": [[layer.name, type(layer).__name__, _digest(layer)] for layer in model.layers],
-        "variables": [f"{variable.path} {_form(variable)}" for variable in model.variables],
+        # Keras counts seed generators and optimizers through the process: "seed_generator_3", "adam_2".
+        "variables": [f"{_COUNTED.sub('', variable.path)} {_form(variable)}" for variable in model.variables],
         "optimizer": [
             type(model.optimizer).__name__,
-            # Its own name is Keras's "adam_2" for the second of a process.
             *(f"{variable.path.partition('/')[2]} {_form(variable)}" for variable in model.optimizer.variables),
         ],
         "batches for each execution": model.steps_per_execution,

@@ -91,13 +91,13 @@ class ActivationQuantizer(TensorQuantizer):
     def parameters(self) -> tuple[Tensor, Tensor]:
         if self.is_narrowed:
             return affine.widened(*self.in_eight_bits())
-        return self._parameters(self.bits)
+        return self._grid(self.bits)
 
     def in_eight_bits(self) -> tuple[Tensor, Tensor]:
         """Scale and zero point of the same range in 8 bits."""
-        return self._parameters(8)
+        return self._grid(8)
 
-    def _parameters(self, bits: int) -> tuple[Tensor, Tensor]:
+    def _grid(self, bits: int) -> tuple[Tensor, Tensor]:
         low, high = ops.convert_to_tensor(self.minimum), ops.convert_to_tensor(self.maximum)
         return affine.activation_parameters(low, high, bits, symmetric=self.symmetric)
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from lowbit.quantizers import WeightQuantizer, integer
+from lowbit.quantizers.affine import settled, square_root
 from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer
 from lowbit.simulation.relu import activation_codes, apply_relu
 
@@ -98,7 +99,7 @@ class WeightedLayer(WrappingLayer):
         if norm is None:
             return ops.ones((channels,)), bias
         gain, shift = batch_norm_as_affine(norm)
-        return gain, bias * gain + shift
+        return gain, settled(bias * gain) + shift
 
     def integer_weights(self) -> tuple[Tensor, Tensor, Tensor]:
         """Codes (channels last), scale and int32 bias codes of the file, all float32."""
@@ -269,8 +270,8 @@ def batch_norm_as_affine(norm: keras.layers.BatchNormalization) -> tuple[Tensor,
     Not `1 / sqrt(variance)`, which TensorFlow's graph optimizer turns into approximate operations of other bits.
     """
     variance = norm.moving_variance + norm.epsilon
-    gain = ops.sqrt(variance) / variance
+    gain = square_root(variance) / variance
     if norm.gamma is not None:
         gain = norm.gamma * gain
-    shift = -norm.moving_mean * gain
+    shift = settled(-norm.moving_mean * gain)
     return gain, shift if norm.beta is None else shift + norm.beta

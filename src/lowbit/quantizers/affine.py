@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from lowbit.quantizers.float64 import in_float64
+from lowbit.quantizers.on_jax import in_float64
 
 Tensor = Any
 

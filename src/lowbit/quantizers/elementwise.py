@@ -13,7 +13,7 @@ from keras import ops
 from lowbit.quantizers import elementwise_tables, integer
 from lowbit.quantizers.elementwise_fixed_point import multiplier_of
 from lowbit.quantizers.elementwise_fixed_point import multiply as fixed_point_product
-from lowbit.quantizers.float64 import in_float64
+from lowbit.quantizers.on_jax import in_float64
 
 Tensor = Any
 

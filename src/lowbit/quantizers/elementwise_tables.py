@@ -21,7 +21,7 @@ from lowbit.quantizers.elementwise_fixed_point import (
     power_of_two,
     significand_of,
 )
-from lowbit.quantizers.float64 import in_float64
+from lowbit.quantizers.on_jax import in_float64
 
 Tensor = Any
 

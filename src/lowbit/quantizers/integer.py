@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from lowbit.quantizers.elementwise_fixed_point import floor, half_up_product, multiplier_of
-from lowbit.quantizers.float64 import in_float64
+from lowbit.quantizers.on_jax import in_float64
 
 Tensor = Any
 

@@ -19,7 +19,7 @@ from keras import ops
 from lowbit.quantizers import integer
 from lowbit.quantizers.affine import settled
 from lowbit.quantizers.elementwise_fixed_point import floor, multiplier_of, multiply
-from lowbit.quantizers.float64 import in_float64
+from lowbit.quantizers.on_jax import in_float64
 
 Tensor = Any
 Grid = tuple[Tensor, Tensor]

@@ -16,7 +16,7 @@ STAGES = ("float", "finetuned", "qat-w8a8", "qat-w4a8", "qat-w8a16", "qat-w4a16"
 """Trained models that recipes start from; `lowbit.recipes.training` knows how each is trained."""
 
 LEAST_AGREEMENT = 0.98
-"""As in `lowbit.export.write`, which cannot be imported here: it loads TensorFlow."""
+"""As in `lowbit.export.write`, which cannot be imported here: it loads Keras."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""float64 in the rules of the runtime, on every backend.
+"""What is done otherwise on JAX: the one file that imports it, and only where Keras runs on it.
 
 JAX computes in float64 only where `jax_enable_x64` is on, and a library must not switch that for the user's program.
 JAX's context manager does so for the operations called inside it, traced ones too: a compiled function then holds
-float64 between the rule's float32 inputs and its float32 result (docs/decisions/0011).
+float64 between a rule's float32 inputs and its float32 result (docs/decisions/0011).
 """
 
 from collections.abc import Callable
@@ -32,9 +32,26 @@ def in_float64(rule: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Res
 
 
 def _float64() -> AbstractContextManager[Any]:
-    if keras.backend.backend() != "jax":
+    if not _is_here():
         return nullcontext()
     import jax
 
     allowed: AbstractContextManager[Any] = jax.enable_x64(True)
     return allowed
+
+
+def compiled_as_a_whole(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """The function compiled on JAX, where every operation of an eager call is compiled by itself; elsewhere as it is.
+
+    It must take all that it computes with as arguments: JAX folds what it closes over as constants.
+    """
+    if not _is_here():
+        return function
+    import jax
+
+    whole: Callable[_Arguments, _Result] = jax.jit(function)
+    return whole
+
+
+def _is_here() -> bool:
+    return bool(keras.backend.backend() == "jax")

@@ -4,7 +4,7 @@
 TensorFlow is loaded when the first bytes are made here, and never where Keras runs on JAX or PyTorch.
 """
 
-from pathlib import Path
+import os
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ FLOAT = "float"
 """In place of `io`: the float32 file of the simulation's graph, nothing rounded."""
 
 
-def made(simulation: Simulation, io: str, python: str | Path | None = None) -> bytes:
+def made(simulation: Simulation, io: str, python: str | os.PathLike[str] | None = None) -> bytes:
     """The file of a simulation.
 
     Args:

@@ -28,7 +28,7 @@ SIMULATION, REQUEST, CONTENT, ANSWER = "simulation.keras", "request.json", "mode
 _MISSING = re.compile(r"No module named '?(\w+)")
 
 
-def made(simulation: Simulation, io: str, python: str | Path | None) -> bytes:
+def made(simulation: Simulation, io: str, python: str | os.PathLike[str] | None) -> bytes:
     """See `content.made`; `python` None is this interpreter. Warnings and errors of the process are raised here."""
     interpreter = str(sys.executable if python is None else python)
     with tempfile.TemporaryDirectory(prefix="lowbit-") as name:
@@ -86,7 +86,7 @@ def _no_answer(interpreter: str, done: "subprocess.CompletedProcess[str]") -> Ex
         return InputError(
             received=f"python={interpreter!r}, which has no package {missing[1]!r}",
             expected="a Python interpreter with lowbit and TensorFlow, which makes the file",
-            mend=f"run: {interpreter} -m pip install {missing[1]}, or pass another one as python (--python)",
+            mend=f"run: {interpreter} -m pip install lowbit, or pass another one as python (--python)",
         )
     if done.returncode < 0:
         ended = signal.Signals(-done.returncode).name

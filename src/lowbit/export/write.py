@@ -2,6 +2,7 @@
 """The public exporters: check what is asked, make the bytes, open them, put them in place."""
 
 import hashlib
+import os
 import time
 import warnings
 from collections.abc import Iterable
@@ -56,7 +57,7 @@ def export(
     parity: Iterable[Any] | None = None,
     least_agreement: float | None = LEAST_AGREEMENT,
     input_shape: Any = None,
-    python: str | Path | None = None,
+    python: str | os.PathLike[str] | None = None,
 ) -> ExportResult:
     """Write a `.tflite` with batch 1 and LiteRT's built-in operations only.
 
@@ -111,7 +112,12 @@ def export(
 
 
 def export_variant(
-    model: keras.Model, path: str | Path, kind: str, *, input_shape: Any = None, python: str | Path | None = None
+    model: keras.Model,
+    path: str | Path,
+    kind: str,
+    *,
+    input_shape: Any = None,
+    python: str | os.PathLike[str] | None = None,
 ) -> ExportResult:
     """Write a file that needs no simulation: "float32", "float16", "dynamic-w8" or "weight-w8".
 
@@ -133,7 +139,7 @@ def export_variant(
     return _result(path, content, started, 0, None)
 
 
-def _float_content(model: keras.Model, input_shape: Any, python: str | Path | None) -> bytes:
+def _float_content(model: keras.Model, input_shape: Any, python: str | os.PathLike[str] | None) -> bytes:
     """The float32 file: by way of the simulation's graph, which needs no tracing by TensorFlow of a known structure."""
     try:
         simulation = quantize_model(model, input_shape=input_shape)

@@ -46,7 +46,7 @@ def main(folder: Path) -> None:
     written = lowbit.export(loaded, folder / "trained.tflite", parity=[validation[0][0][:16]])
     assert (written.parity.worst_equal, written.parity.missing) == (1.0, ()), written.parity.worst_tensor
     floats = export_variant(model, folder / "float16.tflite", "float16")
-    assert lowbit.evaluate(floats.path, digits).metrics["accuracy"].value > 0.2
+    assert lowbit.evaluate(floats.path, digits).accuracy > 0.2
 
     every = keras.models.load_model(folder / "every_layer.keras")
     file = lowbit.export(every, folder / "every_layer.tflite")

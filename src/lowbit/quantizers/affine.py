@@ -8,6 +8,7 @@ trains with is, bit for bit, the scale that is written into the file.
 
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -36,6 +37,18 @@ def settled(number: Tensor) -> Tensor:
     changes a code.
     """
     return ops.maximum(number, -3e38)
+
+
+@in_float64
+def quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Of float32 numbers, correctly rounded, where the denominator is broadcast.
+
+    XLA multiplies by the float32 reciprocal of such a one. In float64 that is too near to the quotient to be rounded
+    to another float32 number.
+    """
+    if keras.backend.backend() != "jax":
+        return numerator / denominator
+    return settled(ops.cast(ops.cast(numerator, "float64") / ops.cast(denominator, "float64"), "float32"))
 
 
 @in_float64

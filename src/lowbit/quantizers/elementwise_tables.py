@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from lowbit.quantizers.affine import settled, square_root
+from lowbit.quantizers.affine import quotient, settled, square_root
 from lowbit.quantizers.elementwise_fixed_point import (
     floor,
     half_away,
@@ -88,7 +88,7 @@ def sqrt(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point:
 
     def rule(c: Tensor) -> Tensor:
         root = square_root(_real(ops.maximum(c, 0.0), input_scale))
-        return ops.floor(root / output_scale) + zero_point
+        return ops.floor(quotient(root, output_scale)) + zero_point
 
     return look_up(rule, centred)
 

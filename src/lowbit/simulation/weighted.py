@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from lowbit.quantizers import WeightQuantizer, integer
-from lowbit.quantizers.affine import settled, square_root
+from lowbit.quantizers.affine import quotient, settled, square_root
 from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer
 from lowbit.simulation.relu import activation_codes, apply_relu
 
@@ -122,7 +122,7 @@ class WeightedLayer(WrappingLayer):
         if self.runs_built_in():
             result = integer.requantize_fixed_point(accumulator, (input_scale, weight_scale, scale), zero_point)
         else:
-            result = integer.requantize(accumulator, input_scale * weight_scale / scale, zero_point)
+            result = integer.requantize(accumulator, quotient(input_scale * weight_scale, scale), zero_point)
         return integer.clamp(result, *activation_codes(self.activation, scale, zero_point))
 
     def runs_built_in(self) -> bool:

@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow check clean
+.PHONY: demo test test-slow test-backends check clean
 
 demo: $(READY)  ## the main job on real data: the guide's table, complete, in about three minutes
 	$(BIN)/lowbit compare
@@ -15,6 +15,10 @@ test: $(READY)  ## all tests but the slow ones, files shared out among processes
 
 test-slow: $(READY)  ## the tests that take minutes: whole architectures, two at a time (up to 9 GiB each)
 	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist load
+
+test-backends: $(READY)  ## training, exactness and files on JAX and PyTorch, which are installed into the environment
+	$(BIN)/python -m pip install --quiet -r requirements-backends.txt
+	$(BIN)/python -m pytest --numprocesses 2 --dist load tests/backends
 
 check: $(READY)  ## lint, format of imports, types, and the rooms of the architecture
 	$(BIN)/ruff check .

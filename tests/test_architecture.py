@@ -41,7 +41,12 @@ ROOMS["_registration"] = {"simulation"}  # a part of the front door
 # Heavy packages: the rooms or files that may import them.
 HEAVY = {
     "keras": ("quantizers/", "graph/", "zoo/", "simulation/", "training/", "qat/", "export/", "recipes/", "compare/"),
-    "tensorflow": ("export/", "data/tfds_sets.py", "quantizers/fused.py", "quantizers/replicas.py"),
+    "tensorflow": (
+        "export/template.py", "export/direct.py", "data/tfds_sets.py", "quantizers/fused.py", "quantizers/replicas.py"
+    ),
+    "jax": ("quantizers/on_jax.py",),
+    "jaxlib": (),
+    "torch": (),
     "tensorflow_datasets": ("data/tfds_sets.py",),
     "litert_quantizer": ("export/",),
     "ai_edge_litert": ("runtime/", "export/"),
@@ -50,7 +55,7 @@ HEAVY = {
     "typer": ("cli/",),
     "yaml": ("spec/rules_file.py",),  # not on a device that only measures
 }
-LAZY = ("report/plot.py",)
+LAZY = ("report/plot.py", "export/content.py")  # what they load is not needed everywhere, or not there
 CATCHES_ALL = ("engines/local.py",)  # whatever a library raises fails its row, and the other rows go on
 
 
@@ -104,7 +109,7 @@ def test_nothing_private_is_taken_from_another_file() -> None:
 
 
 def test_own_modules_are_imported_at_the_top() -> None:
-    """But where laziness is the point: each command of `cli` loads the rooms it needs, plots load matplotlib."""
+    """But where laziness is the point: commands load their rooms, plots load matplotlib, the converter TensorFlow."""
     problems = []
     for path in files():
         if room(path) == "cli" or place(path) in LAZY:

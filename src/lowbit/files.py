@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from lowbit.errors import InputError
 
@@ -43,6 +44,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # gone already, or its folder never was one
             temporary.unlink()
+
+
+@contextmanager
+def without_training_state(model: Any) -> Iterator[None]:
+    """Within, the Keras model is saved without optimizer, metrics and compiled loss; afterwards it has them again."""
+    if not model.compiled:
+        yield
+        return
+    optimizer = model.optimizer
+    model.compiled, model.optimizer = False, None
+    try:
+        yield
+    finally:
+        model.compiled, model.optimizer = True, optimizer
 
 
 def _is_about(error: OSError, temporary: Path) -> bool:

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from compiling import compiled
 from lowbit.quantizers import elementwise, elementwise_tables, integer
 from quantizers.one_op import Grid, one_op, quantize_file
 
@@ -19,10 +20,10 @@ def numbers(values):
     return ops.convert_to_tensor(np.asarray(values, "float32"))
 
 
-def compiled(rule, arity):
-    """A tf.function that is traced once for all scales of a test."""
+def compiled_once(rule, arity):
+    """Traced once for all scales of a test."""
     if (rule, arity) not in _COMPILED:
-        _COMPILED[rule, arity] = tf.function(rule)
+        _COMPILED[rule, arity] = compiled(rule)
     return _COMPILED[rule, arity]
 
 
@@ -36,7 +37,7 @@ def rule_codes(rule, centred, scales, output, lowest=-128, highest=127):
     else:
         arguments = centred, [numbers(s) for s in scales], numbers(output.scale), numbers(output.zero_point)
     eager = ops.convert_to_numpy(rule(*arguments))
-    in_graph = ops.convert_to_numpy(compiled(rule, len(centred))(*arguments))
+    in_graph = ops.convert_to_numpy(compiled_once(rule, len(centred))(*arguments))
     assert np.array_equal(eager, in_graph)
     return np.clip(eager, lowest, highest)
 
@@ -173,7 +174,7 @@ def test_a_constant_operand_changes_no_rule(name, first, shape):
     op = one_op(lambda x: function(*((values, x) if first else (x, values))), [(1, 5, 3, 33)])
     codes = generator.integers(-128, 128, (1, 5, 3, 33))
     for _ in range(3):
-        step = float(np.abs(values).max() / 127)
+        step = float(np.abs(np.asarray(values)).max() / 127)
         grid = Grid(float(np.float32(step * scale(generator, -3, 3))), zero_point(generator))
         output = Grid(float(np.float32(output_scale(grid.scale, step, generator))), zero_point(generator))
         file = op.quantized([grid], [output])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of one reducing, contracting, pooling or resizing op, run by LiteRT, give the codes of our rules: all of them.
 
-Every rule is run compiled, as `predict` does: TensorFlow's graph optimizer must not change a code.
+Every rule is run compiled, as `predict` does: no optimizer of the backend may change a code.
 """
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from compiling import compiled
 from lowbit.quantizers import integer, reductions, resizing
 from quantizers.one_op import Grid, one_op
 
@@ -36,9 +37,13 @@ def any_grid(generator) -> Grid:
     return Grid(float(np.float32(np.exp(generator.uniform(-5, 0)))), int(generator.integers(-128, 128)))
 
 
-def compiled(rule, *tensors) -> np.ndarray:
-    arrays = [np.asarray(tensor, "float32") for tensor in tensors]
-    return np.clip(ops.convert_to_numpy(tf.function(rule)(*map(tf.constant, arrays))), -128, 127)
+def number(value):
+    return ops.convert_to_tensor(np.asarray(value, "float32"))
+
+
+def clamped(rule, *tensors) -> np.ndarray:
+    """Codes of a compiled rule."""
+    return np.clip(ops.convert_to_numpy(rule(*map(number, tensors))), -128, 127)
 
 
 def centred(codes: np.ndarray, grid: Grid) -> np.ndarray:
@@ -59,7 +64,7 @@ def test_means_and_sums(op, rule, shape, axis, keepdims):
     base = file.quantized([Grid(0.1)], [Grid(0.1)])
     count = int(np.prod([shape[i] for i in axis]))
 
-    @tf.function
+    @compiled
     def simulated(x, *grids):
         return rule(x, grids[:2], grids[2:], axis=axis, keepdims=keepdims)
 
@@ -69,8 +74,8 @@ def test_means_and_sums(op, rule, shape, axis, keepdims):
         target = target._replace(scale=float(np.float32(source.scale * ratio * grown)))
         run = base.with_grids({file.inputs[0]: source, file.outputs[0]: target})
         codes = codes_near(generator, shape, source, 6)
-        numbers = [tf.constant(float(n)) for grid in (source, target) for n in grid[:2]]
-        found = np.clip(simulated(tf.constant(centred(codes, source)), *numbers).numpy(), -128, 127)
+        numbers = [n for grid in (source, target) for n in grid[:2]]
+        found = clamped(simulated, centred(codes, source), *numbers)
         assert np.array_equal(found, run.run(codes)[0]), (source, target)
     assert run.delegated == run.ops
 
@@ -94,7 +99,7 @@ def test_products_of_two_computed_tensors(first, second, transposed, is_delegate
     file = one_op(lambda a, b: tf.matmul(a, b, transpose_b=transposed), [first, second])
     base = file.quantized([Grid(0.1), Grid(0.1)], [Grid(0.1)])
 
-    @tf.function
+    @compiled
     def simulated(a, b, *numbers):
         b = ops.swapaxes(b, -1, -2) if transposed else b
         return reductions.batch_matmul(a, b, numbers[:2], numbers[2:4], numbers[4])
@@ -112,8 +117,8 @@ def test_products_of_two_computed_tensors(first, second, transposed, is_delegate
             target.scale,
             *(float(grid.zero_point) for grid in (target, grids[1])),
         )
-        found = simulated(*map(centred, values, grids), *map(tf.constant, numbers)).numpy()
-        assert np.array_equal(np.clip(found, -128, 127), run.run(*values)[0]), (grids, target)
+        found = clamped(simulated, *map(centred, values, grids), *numbers)
+        assert np.array_equal(found, run.run(*values)[0]), (grids, target)
     assert run.delegated == (run.ops if is_delegated else [])
 
 
@@ -187,7 +192,7 @@ def test_whatever_has_constant_weights_is_one_product_and_one_requantization(fun
         codes = any_codes(generator, *shape)
         accumulator = np.asarray(product(centred(codes, source), constant.codes.astype("float32")))
         multiplier = np.float32(source.scale) * constant.scale.astype("float32") / np.float32(target.scale)
-        found = compiled(integer.requantize, accumulator, multiplier, target.zero_point)
+        found = clamped(compiled(integer.requantize), accumulator, multiplier, target.zero_point)
         assert np.array_equal(found, run.run(codes)[0])
     assert run.delegated == run.ops
     assert not {"SPACE_TO_BATCH_ND", "SPLIT", "SQUEEZE", "EXPAND_DIMS"} & set(run.ops)
@@ -214,11 +219,10 @@ def test_average_pooling(pool_size, strides, padding):
     generator = np.random.default_rng(5)
     shape, grid = (1, 12, 13, 19), any_grid(generator)
     run = one_op(lambda x: tf.nn.avg_pool2d(x, pool_size, strides, padding.upper()), [shape]).quantized([grid], [grid])
+    simulated = compiled(lambda x: reductions.average_pool(x, pool_size=pool_size, strides=strides, padding=padding))
     for spread in (4, 30, 200):
         codes = codes_near(generator, shape, Grid(1.0), spread)
-        found = compiled(
-            lambda x: reductions.average_pool(x, pool_size=pool_size, strides=strides, padding=padding), codes
-        )
+        found = clamped(simulated, codes)
         assert np.array_equal(found, run.run(codes)[0])
 
 
@@ -236,14 +240,14 @@ def test_softmax(shape):
     generator = np.random.default_rng(7)
     file = one_op(tf.nn.softmax, [shape])
     base = file.quantized([Grid(0.1)], [Grid(1 / 256, -128)])
-    simulated = tf.function(reductions.softmax)
+    simulated = compiled(reductions.softmax)
     for _ in range(20):
         grid = Grid(float(np.float32(np.exp(generator.uniform(-7, 0.5)))), int(generator.integers(-128, 128)))
         run = base.with_grids({file.inputs[0]: grid})
         for spread in (8, 40, 300):
             codes = codes_near(generator, shape, grid, spread)
-            found = simulated(tf.constant(centred(codes, grid)), tf.constant(grid.scale)).numpy()
-            assert np.array_equal(np.clip(found, -128, 127), run.run(codes)[0]), grid
+            found = clamped(simulated, centred(codes, grid), grid.scale)
+            assert np.array_equal(found, run.run(codes)[0]), grid
 
 
 def test_softmax_adds_its_exponentials_one_after_the_other():
@@ -252,7 +256,7 @@ def test_softmax_adds_its_exponentials_one_after_the_other():
     text += "-13 25 -52 -26 -5 -7 -39 -26 24 0 44 17 29 31 12 -32 58 -44 30 -51 -50 43 -24 -8 19 48 13 26 5 -50 25 26"
     codes, grid = np.array([text.split()], "int8"), Grid(0.021508142352104187)
     run = one_op(tf.nn.softmax, [codes.shape]).quantized([grid], [Grid(1 / 256, -128)])
-    assert np.array_equal(compiled(reductions.softmax, codes, grid.scale), run.run(codes)[0])
+    assert np.array_equal(clamped(compiled(reductions.softmax), codes, grid.scale), run.run(codes)[0])
 
 
 RESIZES = [((5, 7), (10, 14)), ((5, 7), (13, 9)), ((16, 6), (7, 1))]
@@ -275,4 +279,4 @@ def test_resizing(op, rule, before, after, align_corners, half_pixel_centers):
     grid = any_grid(generator)
     run = one_op(lambda x: op(images=x, size=after, **flags), [(1, *before, 21)]).quantized([grid], [grid])
     codes = any_codes(generator, 1, *before, 21)
-    assert np.array_equal(compiled(lambda x: rule(x, after, **flags), codes), run.run(codes)[0])
+    assert np.array_equal(clamped(compiled(lambda x: rule(x, after, **flags)), codes), run.run(codes)[0])

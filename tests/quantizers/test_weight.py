@@ -5,7 +5,7 @@ from keras import ops
 
 from lowbit.quantizers import WeightQuantizer
 
-WEIGHTS = np.array([[0.25, -2.0, 0.0], [1.0, 0.6, 0.0]], dtype="float32")  # two inputs, three channels
+WEIGHTS = ops.convert_to_tensor([[0.25, -2.0, 0.0], [1.0, 0.6, 0.0]])  # two inputs, three channels
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,9 @@ def test_fake_quantization_lands_on_the_codes():
 
 def test_folding_keeps_codes_and_flips_them_with_the_gain():
     quantizer = WeightQuantizer(bits=8)
-    gain = np.array([3.0, -0.5, 1.0], dtype="float32")
-    bias = np.array([1.0, -1.0, 0.0], dtype="float32")
-    codes, scale, bias_codes = (
-        ops.convert_to_numpy(v) for v in quantizer.folded(WEIGHTS, gain, bias, np.float32(0.1))
-    )
+    gain = ops.convert_to_tensor([3.0, -0.5, 1.0])
+    bias = ops.convert_to_tensor([1.0, -1.0, 0.0])
+    codes, scale, bias_codes = (ops.convert_to_numpy(v) for v in quantizer.folded(WEIGHTS, gain, bias, np.float32(0.1)))
     assert codes.tolist() == [[32, 127, 0], [127, -38, 0]]
     assert scale[:2].tolist() == pytest.approx([3 / 127, 1 / 127])
     assert bias_codes.tolist() == [round(1 / (0.1 * 3 / 127)), -round(1 / (0.1 * 1 / 127)), 0]
@@ -45,7 +43,7 @@ def test_a_dead_channel_keeps_its_bias(gain):
     quantizer = WeightQuantizer(bits=8)
     codes, scale, bias_codes = (
         ops.convert_to_numpy(v)
-        for v in quantizer.folded(WEIGHTS, np.full(3, gain, "float32"), np.full(3, 5.0, "float32"), np.float32(0.1))
+        for v in quantizer.folded(WEIGHTS, ops.full((3,), gain), ops.full((3,), 5.0), np.float32(0.1))
     )
     assert np.isfinite(codes).all() and np.isfinite(scale).all()
     assert np.abs(codes).max() == 0

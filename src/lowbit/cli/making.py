@@ -41,6 +41,7 @@ def quantize(
     preprocess: options.Preprocess = None,
     calibration_samples: options.CalibrationSamples = 256,
     least_agreement: options.LeastAgreement = LEAST_AGREEMENT,
+    python: options.Python = None,
     seed: options.Seed = 0,
 ) -> None:
     """Write a trained model as a .tflite file, by any recipe that needs no training."""
@@ -70,7 +71,7 @@ def quantize(
         parity = subject.feed(subject.split_of(taken.dataset).batches(32, limit=PARITY_SAMPLES), taken.model)
     request = recipes.Request(
         model=taken.model, path=path, calibration=calibration, parity=parity, io=io, rules=given,
-        input_shape=taken.input_shape, least_agreement=least_agreement,
+        input_shape=taken.input_shape, least_agreement=least_agreement, python=python,
     )  # fmt: skip
     made = chosen.make(request)
     told = {} if taken.told is None else taken.told.preprocessing
@@ -201,6 +202,7 @@ def export(
     preprocess: options.Preprocess = None,
     image_size: options.ImageSize = None,
     least_agreement: options.LeastAgreement = LEAST_AGREEMENT,
+    python: options.Python = None,
     seed: options.Seed = 0,
 ) -> None:
     """Write a simulation as an integer .tflite file; with --data it is compared with the simulation, code by code."""
@@ -226,7 +228,7 @@ def export(
         dataset = subject.data_for_file(source, model, data, preprocess=preprocess, image_size=image_size, seed=seed)
         session.note(subject.counts(dataset))
         batches = subject.feed(subject.split_of(dataset).batches(32, limit=PARITY_SAMPLES), model)
-    made = export_simulation(model, path, io=io, parity=batches, least_agreement=least_agreement)
+    made = export_simulation(model, path, io=io, parity=batches, least_agreement=least_agreement, python=python)
     recipe = f"qat-{model.spec.name}" if card is None else card.recipe.removeprefix("keras-")
     preprocessing = {} if card is None else card.preprocessing
     inside = write_tflite_card(

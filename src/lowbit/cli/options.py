@@ -57,6 +57,12 @@ Rules = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Seed of splits, weights and shuffling.")]
 Io = Annotated[str, typer.Option(help="Type of inputs and outputs: float32 or int8.")]
+Python = Annotated[
+    str | None,
+    typer.Option(
+        help="Interpreter with lowbit and TensorFlow that makes the file; this one if not given.", show_default=False
+    ),
+]
 Threads = Annotated[int, typer.Option(help="Threads for measuring latency.")]
 
 

@@ -12,7 +12,7 @@ from litert_quantizer.algorithm_manager import AlgorithmName
 
 from lowbit.errors import ExportError
 from lowbit.export import flatbuffer, quietly, refused, wiring
-from lowbit.export.template import Template, constant_name
+from lowbit.export.structure import Template, constant_name
 from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.quantizers.affine import code_range
 from lowbit.simulation import Simulation

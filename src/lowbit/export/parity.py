@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does the file compute the simulation's integers? Compared code by code, at every tensor."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from lowbit.errors import InputError, UnsupportedError
 from lowbit.export import flatbuffer, integers, outputs
 from lowbit.export.answers import Answers
 from lowbit.quantizers import recording
+from lowbit.quantizers.on_jax import compiled_as_a_whole
 from lowbit.results import ParityResult, TensorParity
 from lowbit.runtime import Runner, check_file
 from lowbit.simulation import Simulation
@@ -71,12 +72,12 @@ def parity(
     comparisons = {name: _Comparison(op) for name, (_, op) in tensors.items()}
     runner = Runner(content, preserve=True, source=path)
     answers = _answers(simulation)
-    seen, is_apart = 0, False
+    forward, seen, is_apart = _forward(simulation), 0, False
     for number, batch in enumerate(batches):
         inputs = _first(model_inputs(simulation, batch, number), samples - seen)
-        simulated = _Simulated.of(simulation, inputs)
+        simulated = _Simulated.of(simulation, inputs, forward)
         if not is_apart and simulated.samples > 1:
-            simulated.require_apart(_Simulated.of(simulation, _first(inputs, 1)))
+            simulated.require_apart(_Simulated.of(simulation, _first(inputs, 1), forward))
             is_apart = True
         named = inputs if isinstance(inputs, dict) else {simulation.inputs[0].name: inputs}
         for sample in range(simulated.samples):
@@ -115,6 +116,26 @@ def _first(inputs: Any, count: int) -> Any:
     return {name: values[:count] for name, values in inputs.items()} if isinstance(inputs, dict) else inputs[:count]
 
 
+_Forward = Callable[[Any], tuple[Any, dict[str, Any]]]
+"""Inputs -> the simulation's answer and the codes of every tensor by name."""
+
+
+def _forward(simulation: Simulation) -> _Forward:
+    def passed(trainable: list[Any], others: list[Any], inputs: Any) -> tuple[Any, dict[str, Any]]:
+        codes: dict[str, Any] = {}
+        with recording(lambda name, values: codes.update({name: values})):
+            answer, _ = simulation.stateless_call(trainable, others, inputs, training=False)
+        return answer, codes
+
+    compiled = compiled_as_a_whole(passed)
+
+    def forward(inputs: Any) -> tuple[Any, dict[str, Any]]:
+        trainable, others = simulation.trainable_variables, simulation.non_trainable_variables
+        return compiled([one.value for one in trainable], [one.value for one in others], inputs)
+
+    return forward
+
+
 class _Simulated(NamedTuple):
     """Codes of every tensor and values of every output, by name, for one batch."""
 
@@ -123,10 +144,9 @@ class _Simulated(NamedTuple):
     samples: int
 
     @classmethod
-    def of(cls, simulation: Simulation, inputs: Any) -> "_Simulated":
-        codes: dict[str, np.ndarray] = {}
-        with recording(lambda name, values: codes.update({name: ops.convert_to_numpy(values)})):
-            answer = simulation(inputs, training=False)
+    def of(cls, simulation: Simulation, inputs: Any, forward: _Forward) -> "_Simulated":
+        answer, recorded = forward(inputs)
+        codes = {name: ops.convert_to_numpy(values) for name, values in recorded.items()}
         values = [ops.convert_to_numpy(value) for value in tree.flatten(answer)]
         samples = len(next(iter(inputs.values())) if isinstance(inputs, dict) else inputs)
         named = dict(zip(outputs.names(simulation), values, strict=True))

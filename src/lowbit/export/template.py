@@ -14,7 +14,6 @@ across such a tensor, and the tensor is found by name. Barriers are removed afte
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -24,6 +23,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from lowbit.errors import ExportError
 from lowbit.export import flatbuffer, outputs, refused
+from lowbit.export.structure import Template, constant_name, point_name
 from lowbit.simulation import Simulation
 from lowbit.simulation.passing import KeptFloat
 
@@ -32,16 +32,6 @@ _FIRST_LABEL = 0x3F800001
 """Bit pattern of the first label, just above 1.0; labels count up from there, all finite."""
 
 _LAST_LABEL = 0x7F7FFFFF
-
-
-@dataclass(frozen=True, kw_only=True)
-class Template:
-    """`content` is a float file; `slots` maps a constant to (tensor index, element order in the file)."""
-
-    content: bytes
-    slots: Mapping[str, tuple[int, np.ndarray]]
-    float_scopes: tuple[str, ...]
-    """Names of output tensors of operations that stay float."""
 
 
 _cache: dict[tuple[str, int, bool], Template] = {}
@@ -60,14 +50,6 @@ def template(simulation: Simulation, *, batch: int = 1, integer: bool = True) ->
             _cache.pop(next(iter(_cache)))
         _cache[key] = _convert(simulation, batch, integer)
     return _cache[key]
-
-
-def constant_name(layer_name: str, constant: str) -> str:
-    return f"{layer_name}/{constant}"
-
-
-def point_name(layer_name: str, suffix: str) -> str:
-    return f"{layer_name}/{suffix}" if suffix else layer_name
 
 
 def _structure(simulation: Simulation) -> str:

@@ -2,6 +2,7 @@
 """The public exporters: check what is asked, make the bytes, open them, put them in place."""
 
 import hashlib
+import os
 import time
 import warnings
 from collections.abc import Iterable
@@ -16,11 +17,11 @@ from litert_quantizer.algorithm_manager import AlgorithmName
 from litert_quantizer.qtyping import TFLOperationName
 
 from lowbit.errors import ExportError, FileFormatError, InputError, UnsupportedError
-from lowbit.export import direct, flatbuffer, integers, limits, quietly, request
+from lowbit.export import content as contents
+from lowbit.export import flatbuffer, integers, limits, quietly, request
 from lowbit.export.parity import parity as measure_parity
 from lowbit.export.parity import require_batches, tied_tensors
 from lowbit.export.request import LEAST_AGREEMENT
-from lowbit.export.template import template
 from lowbit.files import replacing
 from lowbit.results import ParityResult
 from lowbit.runtime import check_file
@@ -56,6 +57,7 @@ def export(
     parity: Iterable[Any] | None = None,
     least_agreement: float | None = LEAST_AGREEMENT,
     input_shape: Any = None,
+    python: str | os.PathLike[str] | None = None,
 ) -> ExportResult:
     """Write a `.tflite` with batch 1 and LiteRT's built-in operations only.
 
@@ -68,11 +70,13 @@ def export(
             (`export.answers`). No 8-bit tensor may mostly differ by more than one code either. None leaves both
             unchecked.
         input_shape: sizes in place of a float model's free ones (None), as for `quantize_model`.
+        python: the interpreter, with lowbit and TensorFlow, of a process that makes the file; None is this process, or
+            where Keras runs on JAX or PyTorch a process of this interpreter.
 
     Raises:
         InputError: a path that does not end in .tflite, a simulation without ranges, `spec`, `calibration` or
             `input_shape` given for a simulation, `calibration` or `parity` for a float file, unknown `io`, a share
-            outside 0 to 1.
+            outside 0 to 1, an interpreter that cannot be used, or classes that it cannot import.
         UnsupportedError: an output that is an input, or one tensor given as two outputs.
         ExportError: what was written is not what the simulation computes. No file is left then.
     """
@@ -86,12 +90,12 @@ def export(
     if spec is not None:
         model = quantize_model(model, spec, calibration=calibration, input_shape=input_shape)
     if not isinstance(model, Simulation):
-        return export_variant(model, path, "float32", input_shape=input_shape)
+        return export_variant(model, path, "float32", input_shape=input_shape, python=python)
     model.require_calibrated()
     limits.require_finite(model)
     if io == "int8":
         request.check_codes(model)
-    content = integers.quantize(template(model), model, io)
+    content = contents.made(model, io, python)
     limits.check_scales(content)
     _check_tied(content, model)
     batches = None if parity is None else list(parity)
@@ -107,18 +111,26 @@ def export(
     return _result(path, content, started, len(integers.tensor_quantizers(model)) - len(model.edges()), result)
 
 
-def export_variant(model: keras.Model, path: str | Path, kind: str, *, input_shape: Any = None) -> ExportResult:
+def export_variant(
+    model: keras.Model,
+    path: str | Path,
+    kind: str,
+    *,
+    input_shape: Any = None,
+    python: str | os.PathLike[str] | None = None,
+) -> ExportResult:
     """Write a file that needs no simulation: "float32", "float16", "dynamic-w8" or "weight-w8".
 
-    A model that no simulation can be made of is converted as it is (`export.direct`).
-    Raises InputError for another kind or free sizes without `input_shape`, UnsupportedError for a simulation, and
-    ExportError for operations that LiteRT has not built in.
+    A model that no simulation can be made of is converted as it is (`export.direct`), where Keras runs on TensorFlow.
+    `python` as in `export`. Raises InputError for another kind, free sizes without `input_shape` or an interpreter that
+    cannot be used, UnsupportedError for a simulation or a model that only TensorFlow could trace, and ExportError for
+    operations that LiteRT has not built in.
     """
     if kind not in VARIANTS:
         raise InputError(received=f"kind={kind!r}", expected=f"one of {VARIANTS}", mend="choose one of them")
     request.check(model, path, None, "float32")
     started = time.perf_counter()
-    content = _float_content(model, input_shape)
+    content = _float_content(model, input_shape, python)
     if kind != "float32":
         content = _without_simulation(content, kind)
     with replacing(path) as temporary:
@@ -127,15 +139,15 @@ def export_variant(model: keras.Model, path: str | Path, kind: str, *, input_sha
     return _result(path, content, started, 0, None)
 
 
-def _float_content(model: keras.Model, input_shape: Any) -> bytes:
+def _float_content(model: keras.Model, input_shape: Any, python: str | os.PathLike[str] | None) -> bytes:
     """The float32 file: by way of the simulation's graph, which needs no tracing by TensorFlow of a known structure."""
     try:
         simulation = quantize_model(model, input_shape=input_shape)
-        return integers.fill(template(simulation, integer=False), simulation)
-    except UnsupportedError:
+        return contents.made(simulation, contents.FLOAT, python)
+    except UnsupportedError as refusal:
         if isinstance(model, Simulation) or any(variable.dtype == "float64" for variable in model.variables):
             raise
-        return direct.convert(model, input_shape)
+        return contents.traced(model, input_shape, refusal)
 
 
 def _without_simulation(content: bytes, kind: str) -> bytes:

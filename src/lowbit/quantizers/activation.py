@@ -118,7 +118,7 @@ class ActivationQuantizer(TensorQuantizer):
         is_moving = ops.not_equal(self.tracking, 0.0)
         moved = (learned.factor(value) for value in (self.moved_minimum, self.moved_maximum))
         low_factor, high_factor = (ops.where(is_moving, one, 1.0) for one in moved)
-        return low * low_factor, high * high_factor
+        return affine.settled(low * low_factor), affine.settled(high * high_factor)
 
     def freeze(self, frozen: bool = True) -> None:
         """From now on the range stays as it is, or moves again."""
@@ -133,13 +133,13 @@ class ActivationQuantizer(TensorQuantizer):
     def parameters(self) -> tuple[Tensor, Tensor]:
         if self.is_narrowed:
             return affine.widened(*self.in_eight_bits())
-        return self._parameters(self.bits)
+        return self._grid(self.bits)
 
     def in_eight_bits(self) -> tuple[Tensor, Tensor]:
         """Scale and zero point of the same range in 8 bits."""
-        return self._parameters(8)
+        return self._grid(8)
 
-    def _parameters(self, bits: int) -> tuple[Tensor, Tensor]:
+    def _grid(self, bits: int) -> tuple[Tensor, Tensor]:
         return affine.activation_parameters(*self.ends(), bits, symmetric=self.symmetric)
 
     def range_in_file(self) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from keras import ops
 from lowbit.quantizers import elementwise_tables, integer
 from lowbit.quantizers.elementwise_fixed_point import multiplier_of
 from lowbit.quantizers.elementwise_fixed_point import multiply as fixed_point_product
+from lowbit.quantizers.on_jax import in_float64
 
 Tensor = Any
 
@@ -28,6 +29,7 @@ codes' other end (in whole blocks of 16 or 32 only): every file must keep away f
 """
 
 
+@in_float64
 def multiply(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """MUL of two tensors: in XNNPACK, or in the built-in kernel where the output's scale is too coarse."""
     ratio = scales[0] * scales[1] / output_scale
@@ -72,6 +74,7 @@ def subtract(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: 
     return add([centred[0], -centred[1]], scales, output_scale, zero_point)
 
 
+@in_float64
 def add_fixed_point(
     centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tensor, zero_point: Tensor
 ) -> Tensor:
@@ -87,7 +90,7 @@ def add_fixed_point(
 def _on_one_grid(centred: Sequence[Tensor], scales: Sequence[Tensor], bits: int) -> tuple[list[Tensor], Tensor]:
     """Both operands in steps of `grid / 2^bits`, and grid: twice the larger scale (float64)."""
     first, second = (ops.cast(scale, "float64") for scale in scales)
-    grid = ops.maximum(first, second) * 2.0
+    grid = ops.cast(ops.maximum(*scales) * 2.0, "float64")
     operands = [
         fixed_point_product(ops.cast(values, "float64") * 2.0**bits, multiplier_of(scale / grid))
         for values, scale in zip(centred, (first, second), strict=True)
@@ -95,12 +98,14 @@ def _on_one_grid(centred: Sequence[Tensor], scales: Sequence[Tensor], bits: int)
     return operands, grid
 
 
+@in_float64
 def rescale_fixed_point(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """QUANTIZE between int8 and int16 codes, a built-in kernel."""
     ratio = ops.cast(input_scale, "float64") / ops.cast(output_scale, "float64")
     return _codes(fixed_point_product(centred, multiplier_of(ratio)), zero_point)
 
 
+@in_float64
 def relu(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """RELU as an op by itself, a built-in kernel."""
     ratio = input_scale / output_scale

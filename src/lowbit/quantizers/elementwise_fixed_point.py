@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Multiplication by a real number as LiteRT's built-in kernels do it: a 31-bit significand, then a shift.
 
-Source: gemmlowp's fixed-point arithmetic, rounded twice. Everything is an integer (or a power of two) in float64, which
-JAX has only with `jax_enable_x64`; without it a result may differ by one code.
+Source: gemmlowp's fixed-point arithmetic, rounded twice. Everything is an integer (or a power of two) in float64: call
+these functions from a rule that is `in_float64`.
 """
 
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ def exponent_of(number: Tensor) -> Tensor:
 def significand_of(number: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     """`number = significand x 2^(exponent - bits)`: an integer rounded half up (float64), and an int32."""
     exponent = exponent_of(number)
-    significand = ops.floor(ops.cast(number, "float64") * power_of_two(bits - exponent) + 0.5)
+    significand = floor(ops.cast(number, "float64") * power_of_two(bits - exponent) + 0.5)
     overflows = significand >= 2.0**bits
     return ops.where(overflows, significand * 0.5, significand), exponent + ops.cast(overflows, "int32")
 
@@ -57,18 +57,24 @@ def multiplier_of(number: Tensor, shift: int = 0) -> Multiplier:
     return Multiplier(significand, power_of_two(ops.maximum(exponent, 0)), power_of_two(ops.minimum(exponent, 0)))
 
 
+def floor(number: Tensor) -> Tensor:
+    """In the number's own type: on PyTorch `ops.floor` makes float32 of float64 (Keras 3.15)."""
+    nearest = ops.round(number)
+    return nearest - ops.cast(nearest > number, number.dtype)
+
+
 def half_up_product(integers: Tensor, significand: Tensor) -> Tensor:
     """`floor(integers x significand / 2^31 + 1/2)`, exact for 31-bit integers although float64 holds 53 bits."""
-    upper = ops.floor(significand * 2.0**-16)
+    upper = floor(significand * 2.0**-16)
     lower = significand - upper * 2.0**16
     high = integers * upper * 2.0**-15
-    whole = ops.floor(high)
-    return whole + ops.floor((high - whole) + (integers * lower + 2.0**30) * 2.0**-31)
+    whole = floor(high)
+    return whole + floor((high - whole) + (integers * lower + 2.0**30) * 2.0**-31)
 
 
 def half_away(number: Tensor) -> Tensor:
     """Rounded to the nearest integer, half away from zero."""
-    return ops.sign(number) * ops.floor(ops.abs(number) + 0.5)
+    return ops.sign(number) * floor(ops.abs(number) + 0.5)
 
 
 def multiply(integers: Tensor, multiplier: Multiplier) -> Tensor:

@@ -2,8 +2,7 @@
 """LiteRT's int8 functions of one tensor, looked up in a table of all centred codes.
 
 `centred` means code - zero point, an integer in -255..255 held in float32: whatever the zero point, 511 entries hold
-them all. Results are codes of the output, NOT yet clamped to its range. Some formulas need float64, which JAX has only
-with `jax_enable_x64`; without it a result may differ by one code.
+them all. Results are codes of the output, NOT yet clamped to its range.
 """
 
 import math
@@ -13,7 +12,16 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from lowbit.quantizers.elementwise_fixed_point import half_away, multiplier_of, multiply, power_of_two, significand_of
+from lowbit.quantizers.affine import quotient, settled, square_root
+from lowbit.quantizers.elementwise_fixed_point import (
+    floor,
+    half_away,
+    multiplier_of,
+    multiply,
+    power_of_two,
+    significand_of,
+)
+from lowbit.quantizers.on_jax import in_float64
 
 Tensor = Any
 
@@ -29,6 +37,7 @@ def look_up(rule: Callable[[Tensor], Tensor], centred: Tensor) -> Tensor:
     return ops.take(table, ops.cast(centred, "int32") + 255)
 
 
+@in_float64
 def logistic(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """LOGISTIC in XNNPACK; its output scale is 1/256, its zero point -128."""
     return look_up(
@@ -36,18 +45,21 @@ def logistic(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_po
     )
 
 
+@in_float64
 def square(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """MUL of a tensor with itself, which XNNPACK looks up as a function of one tensor: rounded other than a product."""
     return look_up(
-        lambda c: _rounded_even(_settled(ops.square(_real(c, input_scale))), output_scale, zero_point), centred
+        lambda c: _rounded_even(settled(ops.square(_real(c, input_scale))), output_scale, zero_point), centred
     )
 
 
+@in_float64
 def tanh(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """TANH in XNNPACK; its output scale is 1/128, its zero point 0."""
     return look_up(lambda c: _rounded_even(_exact(ops.tanh, _real(c, input_scale)), output_scale, zero_point), centred)
 
 
+@in_float64
 def gelu(
     centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor, *, approximate: bool
 ) -> Tensor:
@@ -60,7 +72,7 @@ def gelu(
     def rule(c: Tensor) -> Tensor:
         x = _real(c, input_scale)
         if approximate:
-            bent = x + _settled(0.044715 * x) * x * x
+            bent = x + settled(settled(0.044715 * x) * x * x)
             gate = 1.0 + _exact(ops.tanh, bent * math.sqrt(2 / math.pi))
         else:
             gate = _exact(lambda wide: 1.0 + ops.erf(wide), x * math.sqrt(0.5))
@@ -70,22 +82,24 @@ def gelu(
     return look_up(rule, centred)
 
 
+@in_float64
 def sqrt(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """SQRT, a built-in kernel: cut off, not rounded. The runtime fails where centred is negative; here that gives 0."""
 
     def rule(c: Tensor) -> Tensor:
-        root = ops.sqrt(_real(ops.maximum(c, 0.0), input_scale))
-        return ops.floor(root / output_scale) + zero_point
+        root = square_root(_real(ops.maximum(c, 0.0), input_scale))
+        return ops.floor(quotient(root, output_scale)) + zero_point
 
     return look_up(rule, centred)
 
 
+@in_float64
 def rsqrt(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """RSQRT, a built-in kernel. Centred 0 gives 127, and so do negative ones, where the runtime fails."""
     data = _roots_of_20_bits()
 
     def rule(c: Tensor) -> Tensor:
-        step = ops.cast(ops.sqrt(input_scale) * output_scale, "float64")
+        step = ops.cast(square_root(input_scale) * output_scale, "float64")
         y = ops.cast(multiply(data, multiplier_of(ops.cast(1.0, "float64") / step, -20)), "float32")
         return ops.where(c > 0.0, y + zero_point, 127.0)
 
@@ -99,11 +113,12 @@ def _roots_of_20_bits() -> np.ndarray:
     return roots
 
 
+@in_float64
 def hard_swish(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
     """HARD_SWISH, a built-in kernel in 16-bit fixed point."""
     fine = input_scale * 2.0**-7
     output_factor, output_exponent = _factor16(fine / output_scale)
-    relu_factor, relu_exponent = _factor16(ops.cast(ops.cast(fine, "float64") * _PER_THREE, "float32"))
+    relu_factor, relu_exponent = _factor16(settled(ops.cast(ops.cast(fine, "float64") * _PER_THREE, "float32")))
 
     def rule(c: Tensor) -> Tensor:
         x = ops.cast(c, "float64") * 128.0
@@ -112,21 +127,16 @@ def hard_swish(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_
         gate = _half_up16(gate, relu_factor)
         gate = ops.where(relu_exponent > 0, _saturate16(gate * 2.0), gate)
         gate = half_away(gate * power_of_two(ops.minimum(relu_exponent, 0)))
-        gate = ops.floor((gate + 2.0**15) * 0.5)
+        gate = floor((gate + 2.0**15) * 0.5)
         product = gate * on_output
-        product = ops.sign(product) * ops.floor(ops.abs(product) * 2.0**-15)
+        product = ops.sign(product) * floor(ops.abs(product) * 2.0**-15)
         return ops.cast(half_away(product * power_of_two(output_exponent)), "float32") + zero_point
 
     return look_up(rule, centred)
 
 
 def _real(centred: Tensor, scale: Tensor) -> Tensor:
-    return _settled(centred * scale)
-
-
-def _settled(product: Tensor) -> Tensor:
-    """The product unchanged, kept from being reordered with further factors by TensorFlow's graph optimizer."""
-    return ops.maximum(product, -3e38)
+    return settled(centred * scale)
 
 
 def _exact(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -141,21 +151,21 @@ def _reciprocal(scale: Tensor) -> Tensor:
 
 def _rounded_even(real: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
     """Rounded with the zero point taken in: 0.5000005 - 128 is -127.5 in float32 and gives -128."""
-    return ops.round(real * _reciprocal(scale) + zero_point)
+    return ops.round(settled(real * _reciprocal(scale)) + zero_point)
 
 
 def _rounded_away(real: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
-    return half_away(real * _reciprocal(scale)) + zero_point
+    return half_away(settled(real * _reciprocal(scale))) + zero_point
 
 
 def _factor16(number: Tensor) -> tuple[Tensor, Tensor]:
     """Significand of 15 bits (float64) from that of 31 bits, and exponent (int32)."""
     significand, exponent = significand_of(number, 31)
-    return ops.minimum(ops.floor((significand + 2.0**15) * 2.0**-16), 32767.0), exponent
+    return _saturate16(floor((significand + 2.0**15) * 2.0**-16)), exponent
 
 
 def _half_up16(values: Tensor, factor: Tensor) -> Tensor:
-    return ops.floor(values * factor * 2.0**-15 + 0.5)
+    return floor(values * factor * 2.0**-15 + 0.5)
 
 
 def _saturate16(values: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from lowbit.quantizers.elementwise_fixed_point import half_up_product, multiplier_of
+from lowbit.quantizers.elementwise_fixed_point import floor, half_up_product, multiplier_of
+from lowbit.quantizers.on_jax import in_float64
 
 Tensor = Any
 
@@ -31,6 +32,7 @@ def requantize(accumulator: Tensor, multiplier: Tensor, zero_point: Tensor) -> T
     return ops.round(accumulator * multiplier) + zero_point
 
 
+@in_float64
 def requantize_fixed_point(accumulator: Tensor, scales: Sequence[Tensor], zero_point: Tensor) -> Tensor:
     """As LiteRT's built-in kernels do, which run 4-bit convolutions: as `elementwise_fixed_point.multiply`, but half up
     at the shift right too. Found by comparing codes with LiteRT 2.3 on x86.
@@ -40,7 +42,7 @@ def requantize_fixed_point(accumulator: Tensor, scales: Sequence[Tensor], zero_p
     input_scale, weight_scale, output_scale = (ops.cast(scale, "float64") for scale in scales)
     multiplier = multiplier_of(input_scale * weight_scale / output_scale)
     high = half_up_product(ops.cast(accumulator, "float64") * multiplier.left, multiplier.significand)
-    return ops.cast(ops.floor(high * multiplier.right + 0.5), "float32") + zero_point
+    return ops.cast(floor(high * multiplier.right + 0.5), "float32") + zero_point
 
 
 def exact_product_sum(
@@ -88,7 +90,7 @@ def add(centred: Sequence[Tensor], scales: Sequence[Tensor], output_scale: Tenso
     """Two centred inputs -> codes: 20-bit fixed-point multipliers, half up, then an arithmetic shift."""
     ratios = [scale / output_scale for scale in scales]
     largest = ops.maximum(ratios[0], ratios[1])
-    exponent = ops.sum(ops.cast(largest >= _POWERS, "int32")) - 13
+    exponent = ops.sum(ops.cast(largest >= ops.convert_to_tensor(_POWERS), "int32")) - 13
     shift = 20 - exponent
     power = ops.take(ops.convert_to_tensor(2.0 ** np.arange(0, 40), "float32"), shift)
     total = ops.left_shift(ops.ones_like(shift), shift - 1)

@@ -57,7 +57,7 @@ _recorder: ContextVar[Recorder | None] = ContextVar("lowbit_recorder", default=N
 
 
 def record(tensor_name: str, codes: Any) -> None:
-    """Hand the codes of one tensor to whoever is recording this eager forward pass."""
+    """Hand the codes of one tensor to whoever is recording this forward pass."""
     recorder = _recorder.get()
     if recorder is not None:
         recorder(tensor_name, codes)
@@ -65,7 +65,7 @@ def record(tensor_name: str, codes: Any) -> None:
 
 @contextmanager
 def recording(recorder: Recorder) -> Iterator[None]:
-    """Within, eager inference calls `recorder(tensor name, codes)` for every quantized tensor."""
+    """Within, inference, eager or traced, calls `recorder(tensor name, codes)` for every quantized tensor."""
     token = _recorder.set(recorder)
     try:
         yield

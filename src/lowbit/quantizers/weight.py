@@ -41,7 +41,7 @@ class WeightQuantizer:
 
     def codes(self, weights: Tensor, scale: Tensor) -> Tensor:
         """Integers in float32, half to even, in [-largest_code, largest_code]."""
-        return ops.clip(ops.round(weights / scale), -self.largest_code, self.largest_code)
+        return ops.clip(ops.round(affine.quotient(weights, scale)), -self.largest_code, self.largest_code)
 
     def fake_quantize(self, weights: Tensor, gain: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
         """Round to the grid with a straight-through gradient; any weight rank, channels last.
@@ -77,7 +77,7 @@ class WeightQuantizer:
             return self._folded_per_tensor(weights * gain, bias, input_scale)
         scale = self.scale(weights) if scale is None else ops.maximum(scale, _SMALLEST_SCALE)
         magnitude = ops.abs(gain)
-        smallest = ops.maximum(ops.abs(bias) / (input_scale * _LARGEST_BIAS_CODE), _SMALLEST_SCALE)
+        smallest = ops.maximum(affine.quotient(ops.abs(bias), input_scale * _LARGEST_BIAS_CODE), _SMALLEST_SCALE)
         folded_scale = scale * magnitude
         alive = folded_scale >= smallest
         folded_scale = ops.where(alive, folded_scale, smallest)

@@ -14,7 +14,9 @@ from lowbit.simulation import quantize_model
 def variant(recipe: Recipe, request: Request) -> Made:
     """Written without a simulation: float32, float16, dynamic-w8, weight-w8."""
     kind = recipe.name.removesuffix("-finetuned")
-    return _made(export_variant(request.model, Path(request.path), kind, input_shape=request.input_shape))
+    return _made(
+        export_variant(request.model, Path(request.path), kind, input_shape=request.input_shape, python=request.python)
+    )
 
 
 def ptq(recipe: Recipe, request: Request) -> Made:
@@ -39,6 +41,7 @@ def from_simulation(recipe: Recipe, request: Request, simulation: Any = None) ->
         parity=request.parity,
         least_agreement=request.least_agreement,
         input_shape=request.input_shape,
+        python=request.python,
     )
     return _made(written, summary_text(simulation))
 

@@ -16,7 +16,7 @@ STAGES = ("float", "finetuned", "qat-w8a8", "qat-w4a8", "qat-w8a16", "qat-w4a16"
 """Trained models that recipes start from; `lowbit.recipes.training` knows how each is trained."""
 
 LEAST_AGREEMENT = 0.98
-"""As in `lowbit.export.write`, which cannot be imported here: it loads TensorFlow."""
+"""As in `lowbit.export.write`, which cannot be imported here: it loads Keras."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,7 @@ class Request:
     rules        settings for single layers, for recipes that make a simulation (`Recipe.takes_rules`)
     input_shape  sizes in place of a float model's free ones, as for `lowbit.quantize_model`
     least_agreement    share of answers on which file and simulation must agree where `parity` is given; None: any
+    python       the interpreter that makes the file, as for `lowbit.export`
     """
 
     model: Any
@@ -41,6 +42,7 @@ class Request:
     rules: tuple[Rule, ...] = ()
     input_shape: Any = None
     least_agreement: float | None = LEAST_AGREEMENT
+    python: str | os.PathLike[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,9 @@ from lowbit.graph import Builder, FlatGraph, Parameter, Step
 from lowbit.graph.primitives import FIXED_RANGE, SAME_AS_INPUT, SAME_AS_OUTPUT
 from lowbit.simulation.base import SimulatedLayer
 from lowbit.simulation.batch_norm import QuantizedBatchNorm
+from lowbit.simulation.convolution import QuantizedConv2D, QuantizedConv2DTranspose, QuantizedDepthwiseConv2D
 from lowbit.simulation.copies import copied, held
+from lowbit.simulation.dense import QuantizedDense
 from lowbit.simulation.embedding import QuantizedEmbedding
 from lowbit.simulation.model import Simulation
 from lowbit.simulation.moving import SameScale
@@ -21,12 +23,6 @@ from lowbit.simulation.operations import QuantizedOperation
 from lowbit.simulation.passing import Identity, KeptFloat, QuantizeInput
 from lowbit.simulation.products import ProductDtypes
 from lowbit.simulation.requantizing import Requantize
-from lowbit.simulation.weighted import (
-    QuantizedConv2D,
-    QuantizedConv2DTranspose,
-    QuantizedDense,
-    QuantizedDepthwiseConv2D,
-)
 from lowbit.spec import LayerSetting, Spec
 
 WEIGHTED: Mapping[str, type[SimulatedLayer]] = {

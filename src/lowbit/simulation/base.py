@@ -119,7 +119,7 @@ class SimulatedLayer(keras.layers.Layer):
         self.symmetric = symmetric
         self.is_learned = is_learned
         self.origins = [None if origin is None else list(origin) for origin in origins]
-        self.supports_jit = False
+        self.supports_jit = keras.backend.backend() != "tensorflow"  # there XLA rounds otherwise than eager calls
         self.select(0)
         self._links = _Links(uses)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convolution, depthwise convolution and dense layers with batch norm and ReLU: one op in the file."""
+"""What all layers with a kernel share: product, bias, batch norm and ReLU as one op of the file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from lowbit.quantizers import WeightQuantizer, integer
+from lowbit.quantizers.affine import quotient, settled, square_root
 from lowbit.quantizers.batch_norm import normalize
 from lowbit.quantizers.learned import best_scale, factor
 from lowbit.quantizers.relu import activation_codes, apply_relu
@@ -68,7 +69,7 @@ class WeightedLayer(WrappingLayer):
 
     def learned_scale(self) -> Tensor | None:
         """The trained scale (channels,) of the unfolded weights; None where it follows the largest weight."""
-        return self.first_scale * factor(self.moved_scale) if self.learns_scale() else None
+        return settled(self.first_scale * factor(self.moved_scale)) if self.learns_scale() else None
 
     def carried_weights(self) -> list[Any]:
         return [*self.layer.weights, *([] if self.batch_norm is None else self.batch_norm.weights)]
@@ -125,7 +126,7 @@ class WeightedLayer(WrappingLayer):
         if norm is None:
             return ops.ones((channels,)), bias
         gain, shift = batch_norm_as_affine(norm)
-        return gain, bias * gain + shift
+        return gain, settled(bias * gain) + shift
 
     def integer_weights(self) -> tuple[Tensor, Tensor, Tensor]:
         """Codes (channels last), scale and int32 bias codes of the file, all float32."""
@@ -149,7 +150,7 @@ class WeightedLayer(WrappingLayer):
         if self.runs_built_in():
             result = integer.requantize_fixed_point(accumulator, (input_scale, weight_scale, scale), zero_point)
         else:
-            result = integer.requantize(accumulator, input_scale * weight_scale / scale, zero_point)
+            result = integer.requantize(accumulator, quotient(input_scale * weight_scale, scale), zero_point)
         return integer.clamp(result, *activation_codes(self.activation, scale, zero_point))
 
     def runs_built_in(self) -> bool:
@@ -199,107 +200,14 @@ class WeightedLayer(WrappingLayer):
         }
 
 
-class Convolution(WeightedLayer):
-    """What the two convolutions share; `convolve` is their operation."""
-
-    convolve: Callable[..., Tensor]
-
-    def product(self, x: Tensor, kernel: Tensor) -> Tensor:
-        conv = self.layer
-        return self.convolve(
-            x,
-            kernel,
-            strides=conv.strides,
-            padding=conv.padding,
-            data_format="channels_last",
-            dilation_rate=conv.dilation_rate,
-        )
-
-    def runs_built_in(self) -> bool:
-        return self.weight_bits == 4
-
-
-@keras.saving.register_keras_serializable("lowbit")
-class QuantizedConv2D(Convolution):
-    """Conv2D [+ BatchNormalization] [+ ReLU | ReLU6] as LiteRT's CONV_2D."""
-
-    convolve = staticmethod(ops.conv)
-
-
-@keras.saving.register_keras_serializable("lowbit")
-class QuantizedDepthwiseConv2D(Convolution):
-    """DepthwiseConv2D [+ BatchNormalization] [+ ReLU | ReLU6] as DEPTHWISE_CONV_2D.
-
-    The kernel (height, width, channels, multiplier) has channels x multiplier output channels.
-    """
-
-    convolve = staticmethod(ops.depthwise_conv)
-
-    def terms(self) -> int:
-        return int(np.prod(self.layer.kernel.shape[:2]))
-
-    def by_channel(self, kernel: Tensor) -> Tensor:
-        height, width, channels, multiplier = kernel.shape
-        return ops.reshape(kernel, (height, width, channels * multiplier))
-
-    def as_stored(self, kernel: Tensor) -> Tensor:
-        return ops.reshape(kernel, self.layer.kernel.shape)
-
-
-@keras.saving.register_keras_serializable("lowbit")
-class QuantizedConv2DTranspose(WeightedLayer):
-    """Conv2DTranspose [+ BatchNormalization] [+ ReLU | ReLU6] as TRANSPOSE_CONV.
-
-    The kernel is (height, width, output channels, input channels).
-    """
-
-    def product(self, x: Tensor, kernel: Tensor) -> Tensor:
-        conv = self.layer
-        return ops.conv_transpose(
-            x,
-            kernel,
-            strides=conv.strides,
-            padding=conv.padding,
-            output_padding=conv.output_padding,
-            data_format="channels_last",
-        )
-
-    def terms(self) -> int:
-        height, width, _, channels = self.layer.kernel.shape
-        return int(height * width * channels)
-
-    def together(self) -> int:
-        return int(self.layer.kernel.shape[-1])
-
-    def by_channel(self, kernel: Tensor) -> Tensor:
-        return ops.transpose(kernel, (0, 1, 3, 2))
-
-    def as_stored(self, kernel: Tensor) -> Tensor:
-        return ops.transpose(kernel, (0, 1, 3, 2))
-
-    def multiply_accumulates(self) -> int:
-        """Each input element meets each kernel element of its channel."""
-        inputs = [tuple(node.input_tensors[0].shape[1:]) for node in self._inbound_nodes]
-        height, width, filters, _ = self.layer.kernel.shape
-        return sum(int(np.prod(shape)) for shape in inputs) * int(height * width * filters)
-
-
-@keras.saving.register_keras_serializable("lowbit")
-class QuantizedDense(WeightedLayer):
-    """Dense [+ BatchNormalization] [+ ReLU | ReLU6] as FULLY_CONNECTED."""
-
-    def product(self, x: Tensor, kernel: Tensor) -> Tensor:
-        return ops.matmul(x, kernel)
-
-
 def batch_norm_as_affine(norm: keras.layers.BatchNormalization) -> tuple[Tensor, Tensor]:
     """Gain and shift, each (channels,), that a batch norm applies in inference.
 
     Not `1 / sqrt(variance)`, which TensorFlow's graph optimizer turns into approximate operations of other bits.
     """
     variance = norm.moving_variance + norm.epsilon
-    gain = ops.sqrt(variance) / variance
+    gain = square_root(variance) / variance
     if norm.gamma is not None:
         gain = norm.gamma * gain
-    shift = -norm.moving_mean * gain
+    shift = settled(-norm.moving_mean * gain)
     return gain, shift if norm.beta is None else shift + norm.beta

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from lowbit.errors import InputError
+from lowbit.training.compiling import compiles_by_xla
 from lowbit.training.feed import batch_size, model_inputs
 
 BatchNorm = Literal["train", "freeze", "reestimate"]
@@ -75,7 +76,7 @@ class Reestimation:
     def __init__(self, model: keras.Model) -> None:
         self._model = model
         self._forward = _TrainingForward(model)
-        self._forward.jit_compile = False
+        self._forward.jit_compile = compiles_by_xla()
 
     def run(self, batches: Iterable[Any], max_batches: int) -> int:
         """See `reestimate_batch_norm`."""

@@ -15,6 +15,7 @@ import numpy as np
 from lowbit.errors import InputError
 from lowbit.training.averaging import WeightAverage
 from lowbit.training.batch_norm import BatchNorm, Reestimation, set_batch_norm
+from lowbit.training.compiling import compiles_by_xla
 from lowbit.training.events import History, Reporter, TrainingEvent
 from lowbit.training.feed import batch_size, labelled
 from lowbit.training.losses import Loss, accuracy, choose_loss, is_single_logit
@@ -48,9 +49,9 @@ def fit(
     uses all threads). Without it, three runs of eight steps of MobileNetV2 at 128 px gave three models that differ in
     last bits, with `enable_op_determinism` too; with it, one.
 
-    XLA is off: for the zoo's `small_cnn` on 2 cores a step takes 5 ms without it and 11 ms with it, the first one 1.5 s
-    and 3 s. Keras's own `model.fit` is not used: fed from an endless generator it validates on shifting parts of the
-    split, because it reads ahead.
+    XLA is off but on JAX: with TensorFlow, for the zoo's `small_cnn` on 2 cores, a step takes 5 ms without it and 11 ms
+    with it, the first one 1.5 s and 3 s. Keras's own `model.fit` is not used: fed from an endless generator it
+    validates on shifting parts of the split, because it reads ahead.
 
     A training that fails or is interrupted leaves the weights as they were. The model stays compiled for what it was
     trained with.
@@ -197,7 +198,7 @@ def _compile(model: keras.Model, loss: Loss, learning_rate: float) -> None:
         metric = keras.metrics.BinaryAccuracy(threshold=0.0 if is_single_logit(loss) else 0.5, name="accuracy")
     else:
         metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=[metric], jit_compile=False)
+    model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=[metric], jit_compile=compiles_by_xla())
     model.stop_training = False
 
 

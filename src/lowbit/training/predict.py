@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from lowbit.errors import InputError
+from lowbit.training.compiling import compiles_by_xla
 from lowbit.training.feed import batch_size, model_inputs
 
 
@@ -45,8 +46,8 @@ def predict(model: keras.Model, batches: Iterable[Any]) -> tuple[Any, np.ndarray
 
 @contextmanager
 def _without_xla(model: keras.Model) -> Iterator[None]:
-    """Predict without XLA, which may fuse what a simulation must round step by step."""
-    if not model.jit_compile:
+    """Predict without XLA on TensorFlow, where it may fuse what a simulation must round step by step."""
+    if compiles_by_xla() or not model.jit_compile:
         yield
         return
     model.jit_compile, model.predict_function = False, None

@@ -8,8 +8,6 @@ import shutil
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import h5py
 import keras
 
 from lowbit.errors import FileFormatError, InputError, UnsupportedError
-from lowbit.files import replacing
+from lowbit.files import replacing, without_training_state
 from lowbit.zoo.checks import check_finite
 
 SUFFIXES = (".keras", ".h5")
@@ -148,7 +146,7 @@ def save_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(received=str(path), expected="a name that ends in .keras or .h5", mend="rename the output")
-    with replacing(path) as temporary, _without_training_state(model):
+    with replacing(path) as temporary, without_training_state(model):
         try:
             model.save(temporary, include_optimizer=False)
         except (NotImplementedError, TypeError) as error:
@@ -159,19 +157,6 @@ def save_model(model: keras.Model, path: str | os.PathLike[str]) -> None:
             ) from error
         if path.suffix.lower() == ".keras":
             _fix_times(temporary)
-
-
-@contextmanager
-def _without_training_state(model: keras.Model) -> Iterator[None]:
-    if not model.compiled:
-        yield
-        return
-    optimizer = model.optimizer
-    model.compiled, model.optimizer = False, None
-    try:
-        yield
-    finally:
-        model.compiled, model.optimizer = True, optimizer
 
 
 def _fix_times(path: Path) -> None:

@@ -2,7 +2,7 @@
 """What a user does, from training to files, on the backend that KERAS_BACKEND names: `python flow.py FOLDER`.
 
 The folder holds `every_layer.keras`, a saved simulation of every layer with an integer form. Each step checks itself;
-the last line of stdout is JSON with what the caller compares.
+the last line of stdout is JSON with what the caller compares. TensorFlow cannot be imported here.
 """
 
 import json
@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 import lowbit
+from lowbit.errors import UnsupportedError
 from lowbit.export import export_variant, parity
 from lowbit.qat import fit as fit_simulation
 from lowbit.training import fit
@@ -21,7 +22,23 @@ from lowbit.zoo import load_file, load_model, save_model
 STEPS = 8
 
 
+class NoTensorFlow:
+    """As where it is not installed; a finder of the import system (PEP 451)."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name.partition(".")[0] == "tensorflow":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+class Branching(keras.Model):
+    """Python control flow on values, which only TensorFlow's tracing takes."""
+
+    def call(self, x):
+        return x * 2.0 if x[0, 0] > 0 else x
+
+
 def main(folder: Path) -> None:
+    refuses_python_control_flow(folder)
     digits = lowbit.load_dataset("digits", preprocess="0..1")
     model = load_model("small_cnn", inputs=digits.inputs, classes=10, seed=0).model
     train = [(x["image"], y) for x, y in digits.train.batches(32)][:STEPS]
@@ -32,11 +49,11 @@ def main(folder: Path) -> None:
     simulation = lowbit.quantize_model(model, "w8a8", calibration=[x for x, _ in train])
     require_one_answer(simulation, validation[0][0])
     x, y = (np.concatenate(parts) for parts in zip(*train))
-    kernel = np.array(simulation.get_layer("stem_conv").layer.kernel)
+    kernel = weights_of(simulation)
     simulation.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     losses = simulation.fit(x, y, epochs=2, batch_size=32, shuffle=False, verbose=0).history["loss"]
     assert losses[1] < losses[0]
-    assert not np.array_equal(kernel, np.array(simulation.get_layer("stem_conv").layer.kernel))
+    assert not np.array_equal(kernel, weights_of(simulation))
     fit_simulation(simulation, train, validation, epochs=1, learning_rate=1e-3)
     require_one_answer(simulation, validation[0][0])
 
@@ -58,6 +75,22 @@ def main(folder: Path) -> None:
     print(json.dumps({"backend": keras.backend.backend(), "sha256": file.sha256}))
 
 
+def refuses_python_control_flow(folder: Path) -> None:
+    model = Branching()
+    model(np.ones((1, 8), "float32"))
+    try:
+        export_variant(model, folder / "branching.tflite", "float32", input_shape=(8,))
+    except UnsupportedError as error:
+        assert f"on {keras.backend.backend()}" in str(error) and "KERAS_BACKEND=tensorflow" in str(error)
+    else:
+        raise AssertionError("a model of Python control flow was exported")
+
+
+def weights_of(simulation: keras.Model) -> np.ndarray:
+    """A copy of the first kernel."""
+    return np.array(keras.ops.convert_to_numpy(simulation.get_layer("stem_conv").layer.kernel))
+
+
 def require_one_answer(simulation: keras.Model, x: np.ndarray) -> None:
     """An eager call and the compiled `predict` give the same numbers to the last bit."""
     eager = keras.ops.convert_to_numpy(simulation(x, training=False))
@@ -65,4 +98,5 @@ def require_one_answer(simulation: keras.Model, x: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
+    sys.meta_path.insert(0, NoTensorFlow())
     main(Path(sys.argv[1]))

@@ -13,6 +13,8 @@ from lowbit.simulation import Simulation
 _KNOWN = ("builtins", "keras", "lowbit")
 """Packages whose classes every process finds."""
 
+_PROGRAM = "__main__"
+
 Place = tuple[str, str, str]
 """Module, name, and the name that it is registered by with Keras."""
 
@@ -28,8 +30,9 @@ def _found(config: Any) -> Iterator[Place]:
             yield from _found(value)
     if not isinstance(config, dict):
         return
-    module, registered = config.get("module"), config.get("registered_name")
-    if isinstance(module, str) and registered and module.partition(".")[0] not in _KNOWN:
+    registered = config.get("registered_name")
+    module = config.get("module") or _PROGRAM  # Keras leaves it out for what the program itself defines
+    if registered and module.partition(".")[0] not in _KNOWN:
         is_function = config.get("class_name") == "function"
         yield module, str(config["config"] if is_function else config["class_name"]).rpartition(">")[2], registered
     for value in config.values():

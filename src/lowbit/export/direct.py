@@ -174,14 +174,6 @@ def _with_names(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -
             graph.tensors[int(entry.tensorIndex)].name = entry.name
     graph.inputs = [int(entry.tensorIndex) for entry in signature.inputs]
     graph.outputs = [int(entry.tensorIndex) for entry in signature.outputs]
-    _number_inner_graphs(model)
+    flatbuffer.number_inner_graphs(model)
     flatbuffer.remove_unused(model)
     return flatbuffer.write(model)
-
-
-def _number_inner_graphs(model: Any) -> None:
-    """Names inside branches and loops count up with all that the process traced before; the file must not tell."""
-    for number, graph in enumerate(model.subgraphs[1:], start=1):
-        graph.name = f"graph_{number}"
-        for position, tensor in enumerate(graph.tensors):
-            tensor.name = f"{graph.name}/{position}"

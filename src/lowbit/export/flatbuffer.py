@@ -107,3 +107,11 @@ def _remove_unused_codes(model: Model) -> None:
     model.operatorCodes = [model.operatorCodes[old] for old in used]
     for operator in operators:
         operator.opcodeIndex = used.index(operator.opcodeIndex)
+
+
+def number_inner_graphs(model: Any) -> None:
+    """Names inside branches and loops count up with all that the process traced before; the file must not tell."""
+    for number, graph in enumerate(model.subgraphs[1:], start=1):
+        graph.name = f"graph_{number}"
+        for position, tensor in enumerate(graph.tensors):
+            tensor.name = f"{graph.name}/{position}"

@@ -75,6 +75,7 @@ def _convert(simulation: Simulation, batch: int, integer: bool) -> Template:
     _remove_barriers(model, points, simulation)
     flatbuffer.remove_dead_operators(model)
     flatbuffer.remove_unused(model)
+    flatbuffer.number_inner_graphs(model)
     slots = _find_labels(model, labels)
     return Template(content=flatbuffer.write(model), slots=slots, float_scopes=_float_scopes(model, simulation, points))
 

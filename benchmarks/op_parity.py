@@ -5,7 +5,8 @@ Each case is one Keras layer or operation as a model with random weights, prepar
 every tensor. Cases come together by the op and the kernel that the runtime chose. `tests/quantizers` holds the rules
 behind them to every code at many scales; this is the way users go.
 
-Run: python benchmarks/op_parity.py [--samples 64] [--spec w8a8]
+Run: python benchmarks/op_parity.py [--samples 64] [--spec w8a8], on another backend with KERAS_BACKEND=jax or torch
+(slower: a process on TensorFlow makes each file).
 """
 
 import argparse
@@ -190,7 +191,7 @@ def main() -> None:
         equal, within = share(row.equal / row.codes), share(row.within_one / row.codes)
         made_by = "every case" if len(row.made_by) == len(CASES) else "; ".join(row.made_by)
         print(f"| {op} | {kernel} | {row.tensors} | {row.codes:,} | {equal} | {within} | {made_by} |")
-    print("\n".join(["", *(floats or ["nothing stayed float"]), machine()]))
+    print("\n".join(["", *(floats or ["nothing stayed float"]), f"{keras.backend.backend()}, {machine()}"]))
 
 
 if __name__ == "__main__":

@@ -259,3 +259,8 @@ def test_debug_shows_the_traceback_too(lowbit) -> None:
     assert answer.code == 2 and answer.err.splitlines()[-1].startswith("error: received")
     assert answer.err.startswith("Traceback")
     assert "Traceback" not in lowbit("inspect", "model.txt").err
+
+
+def test_no_interpreter_of_that_name(lowbit, digits_keras, digits_simulation_file) -> None:
+    for words in (("quantize", digits_keras, "--recipe", "float32"), ("export", digits_simulation_file)):
+        lowbit(*words, "-o", "m.tflite", "--python", "nowhere").refused("python='nowhere'", "cannot be started")

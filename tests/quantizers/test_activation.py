@@ -5,7 +5,7 @@ from keras import ops
 
 from compiling import gradient
 from lowbit.quantizers import ActivationQuantizer
-from lowbit.quantizers.activation import fixed_quantizer
+from lowbit.quantizers.fixed import fixed_quantizer
 
 
 def ranged(low, high, bits=8):

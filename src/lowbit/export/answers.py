@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lowbit.errors import ExportError, InputError
-from lowbit.quantizers.activation import TensorQuantizer
+from lowbit.quantizers.tensor import TensorQuantizer
 
 _STEPS = 255  # of 8 bits
 

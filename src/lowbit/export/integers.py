@@ -13,10 +13,10 @@ from litert_quantizer.algorithm_manager import AlgorithmName
 from lowbit.errors import ExportError
 from lowbit.export import flatbuffer, quietly, refused, wiring
 from lowbit.export.structure import Template, constant_name
-from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.quantizers.affine import code_range
+from lowbit.quantizers.tensor import TensorQuantizer
 from lowbit.simulation import Simulation
-from lowbit.simulation.base import Constant
+from lowbit.simulation.exported import Constant
 from lowbit.simulation.weighted import WeightedLayer
 
 _Op = qtyping.TFLOperationName

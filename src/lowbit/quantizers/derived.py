@@ -4,7 +4,8 @@
 from typing import Any
 
 from lowbit.quantizers import affine
-from lowbit.quantizers.activation import ActivationQuantizer, Tensor, TensorQuantizer
+from lowbit.quantizers.activation import ActivationQuantizer
+from lowbit.quantizers.tensor import Tensor, TensorQuantizer
 
 
 class _Hidden:

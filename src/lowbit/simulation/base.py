@@ -2,68 +2,17 @@
 """The layer all simulated layers derive from: which forward pass is computed when."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import keras
-import numpy as np
 
 from lowbit.quantizers import ActivationQuantizer, Mode, current_mode, record
-from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.quantizers.relu import apply_relu
+from lowbit.quantizers.tensor import TensorQuantizer
+from lowbit.simulation.exported import Constant, Mark
+from lowbit.simulation.links import Link, Links
 
 Tensor = Any
-
-
-class Mark(Protocol):
-    """`mark(suffix, tensor, quantizer)` declares a tensor of the exported graph and returns it."""
-
-    integer: bool
-    """Whether the file will be quantized."""
-
-    def __call__(self, suffix: str, tensor: Tensor, quantizer: TensorQuantizer | None) -> Tensor: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Constant:
-    """A constant of the exported graph.
-
-    `values` are float32; for an integer file they are `codes x scale` and `scale` has one entry
-    for each channel of the last axis. A bias has `codes` only: its scale follows from the op. An operand of an op
-    without kernel (`is_operand`) is quantized as activations are, over all their codes. `together` elements of one
-    channel lie side by side (1 where channels are the last axis).
-    """
-
-    values: np.ndarray
-    codes: np.ndarray | None = None
-    scale: np.ndarray | None = None
-    bits: int | None = None
-    zero_point: int = 0
-    is_operand: bool = False
-    together: int = 1
-
-
-class _Link:
-    """Holds quantizers of other layers where Keras does not track them as this layer's own."""
-
-    def __init__(
-        self,
-        sources: Sequence[TensorQuantizer | None] = (),
-        is_output: bool = False,
-        shared: TensorQuantizer | None = None,
-        is_one_tensor: bool = False,
-    ) -> None:
-        self.sources = tuple(sources)
-        self.is_output = is_output
-        self.shared = shared
-        self.is_one_tensor = is_one_tensor
-
-
-class _Links:
-    """One link for each use."""
-
-    def __init__(self, uses: int) -> None:
-        self.by_use = [_Link() for _ in range(uses)]
 
 
 class SimulatedLayer(keras.layers.Layer):
@@ -121,14 +70,14 @@ class SimulatedLayer(keras.layers.Layer):
         self.origins = [None if origin is None else list(origin) for origin in origins]
         self.supports_jit = keras.backend.backend() != "tensorflow"  # there XLA rounds otherwise than eager calls
         self.select(0)
-        self._links = _Links(uses)
+        self._links = Links(uses)
 
     def select(self, use: int) -> None:
         """From now on `sources`, `tensor_quantizer` and names are those of this use, counted from 0."""
         self._use = use
 
     @property
-    def _link(self) -> _Link:
+    def _link(self) -> Link:
         return self._links.by_use[self._use]
 
     @property
@@ -152,7 +101,7 @@ class SimulatedLayer(keras.layers.Layer):
             shared: a quantizer of another layer that takes the place of this one's own.
             is_one_tensor: whether there are several inputs and the file has one tensor for all of them.
         """
-        self._links.by_use[self._use] = _Link(sources, is_output, shared, is_one_tensor)
+        self._links.by_use[self._use] = Link(sources, is_output, shared, is_one_tensor)
         if shared is not None and hasattr(self, "output_quantizers"):
             self.output_quantizers[self._use].trainable = False  # it has no part in anything
 

@@ -11,7 +11,8 @@ from lowbit.quantizers import elementwise, integer, record
 from lowbit.quantizers.affine import code_range
 from lowbit.quantizers.batch_norm import normalize
 from lowbit.quantizers.relu import activation_codes, apply_relu
-from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer
+from lowbit.simulation.base import Tensor, WrappingLayer
+from lowbit.simulation.exported import Constant, Mark
 from lowbit.simulation.operations import constant_grid, quantized_constant
 from lowbit.simulation.weighted import batch_norm_as_affine
 

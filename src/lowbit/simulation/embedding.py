@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer
+from lowbit.simulation.base import Tensor, WrappingLayer
+from lowbit.simulation.exported import Constant, Mark
 
 
 @keras.saving.register_keras_serializable("lowbit")

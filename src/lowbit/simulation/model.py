@@ -9,7 +9,7 @@ from keras import tree
 
 from lowbit.errors import FileFormatError, InputError
 from lowbit.quantizers import tracing_for_xla
-from lowbit.quantizers.activation import TensorQuantizer
+from lowbit.quantizers.tensor import TensorQuantizer
 from lowbit.simulation.base import SimulatedLayer
 from lowbit.simulation.fitting import FiniteCheck, require_compiles_here, require_trainable_here, scaled
 from lowbit.simulation.passing import Identity

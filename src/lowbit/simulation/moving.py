@@ -8,9 +8,9 @@ import keras
 
 from lowbit.graph.primitives import PRIMITIVES
 from lowbit.quantizers import Mode, current_mode, record
-from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.quantizers.reductions import average_pool
 from lowbit.quantizers.resizing import resize_bilinear, resize_nearest
+from lowbit.quantizers.tensor import TensorQuantizer
 from lowbit.simulation.base import SimulatedLayer, Tensor
 
 COMPUTING = ("average_pool", "resize")

@@ -10,9 +10,10 @@ from keras import ops
 
 from lowbit.graph.primitives import FIXED_RANGE, PRIMITIVES, SAME_AS_OUTPUT
 from lowbit.quantizers import Mode, WeightQuantizer, current_mode, integer
-from lowbit.quantizers.activation import fixed_quantizer
+from lowbit.quantizers.fixed import fixed_quantizer
 from lowbit.quantizers.relu import activation_codes, apply_relu
-from lowbit.simulation.base import Constant, Mark, SimulatedLayer, Tensor
+from lowbit.simulation.base import SimulatedLayer, Tensor
+from lowbit.simulation.exported import Constant, Mark
 from lowbit.simulation.integer_rules import RULES, Operand
 from lowbit.simulation.products import product_in
 

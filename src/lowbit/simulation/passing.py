@@ -11,9 +11,10 @@ from keras import ops
 
 from lowbit.graph import Slot, output_spec
 from lowbit.quantizers import Mode, current_mode, record
-from lowbit.quantizers.activation import TensorQuantizer
+from lowbit.quantizers.tensor import TensorQuantizer
 from lowbit.simulation import float_work
-from lowbit.simulation.base import Mark, SimulatedLayer, Tensor, WrappingLayer
+from lowbit.simulation.base import SimulatedLayer, Tensor, WrappingLayer
+from lowbit.simulation.exported import Mark
 
 
 class PutIn(SimulatedLayer):

@@ -8,9 +8,9 @@ import keras
 
 from lowbit.errors import UnsupportedError
 from lowbit.quantizers import ActivationQuantizer, elementwise, integer
-from lowbit.quantizers.activation import TensorQuantizer
 from lowbit.quantizers.affine import code_range
 from lowbit.quantizers.derived import NarrowedQuantizer, WidenedQuantizer
+from lowbit.quantizers.tensor import TensorQuantizer
 from lowbit.simulation.base import Tensor
 from lowbit.simulation.passing import PutIn
 

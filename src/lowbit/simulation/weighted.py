@@ -13,7 +13,8 @@ from lowbit.quantizers.affine import quotient, settled, square_root
 from lowbit.quantizers.batch_norm import normalize
 from lowbit.quantizers.learned import best_scale, factor
 from lowbit.quantizers.relu import activation_codes, apply_relu
-from lowbit.simulation.base import Constant, Mark, Tensor, WrappingLayer
+from lowbit.simulation.base import Tensor, WrappingLayer
+from lowbit.simulation.exported import Constant, Mark
 from lowbit.simulation.products import product_in
 
 

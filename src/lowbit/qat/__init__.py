@@ -3,6 +3,7 @@
 
 from lowbit.qat.fit import fit
 from lowbit.qat.freezing import RangeFreeze
+from lowbit.qat.oscillation import OscillationFreeze
 from lowbit.qat.resuming import Resume
 
-__all__ = ["RangeFreeze", "Resume", "fit"]
+__all__ = ["OscillationFreeze", "RangeFreeze", "Resume", "fit"]

@@ -75,6 +75,11 @@ class WeightedLayer(WrappingLayer):
     def carried_weights(self) -> list[Any]:
         return [*self.layer.weights, *([] if self.batch_norm is None else self.batch_norm.weights)]
 
+    def weight_scale(self) -> Tensor:
+        """Scales (channels,) of the unfolded weights, as they are rounded in training."""
+        learned = self.learned_scale()
+        return self.weight_quantizer.scale(self.by_channel(self.kernel())) if learned is None else learned
+
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
         """The op without bias; `kernel` as the wrapped layer stores it."""
         raise NotImplementedError

@@ -38,11 +38,23 @@ def ran(digits, tmp_path_factory) -> dict[str, Any]:
 
 
 def test_every_section_has_a_block_that_runs(ran) -> None:
-    assert len(ran["simulations"]) == len(re.findall(r"^## ", PAGE, re.MULTILINE)) == 5
+    assert len(ran["simulations"]) == len(re.findall(r"^## ", PAGE, re.MULTILINE)) == 7
 
 
 def test_the_backup_is_gone_when_training_ends(ran) -> None:
     assert not (ran["folder"] / "backup").exists()
+
+
+def test_learned_ranges_moved_and_were_frozen(ran) -> None:
+    quantizer = ran["simulations"][1].quantizers()["conv"]
+    assert quantizer.is_learned and float(quantizer.tracking) == 0.0
+    assert ran["simulations"][1].get_layer("conv").learned_scale() is not None
+
+
+def test_what_ranges_and_codes_did_is_drawn_and_written(ran) -> None:
+    assert (ran["folder"] / "ranges.png").stat().st_size > 10_000
+    assert list((ran["folder"] / "logs").glob("events.out.tfevents.*"))
+    assert len(ran["report"].history) == 3
 
 
 def test_what_devices_trained_is_the_file(ran) -> None:
@@ -50,13 +62,13 @@ def test_what_devices_trained_is_the_file(ran) -> None:
 
 
 def test_half_precision_is_that_of_products_and_the_optimizers(ran) -> None:
-    mixed = ran["simulations"][2]
+    mixed = ran["simulations"][4]
     assert mixed.get_layer("conv").product_dtype == "float16" and mixed.dtype_policy.name == "float32"
     assert type(mixed.optimizer).__name__ == "LossScaleOptimizer"
 
 
 def test_inference_does_not_go_through_xla(ran) -> None:
-    assert ran["with_xla"] == [(False, False)] * 3 + [(True, False), (False, False)]
+    assert ran["with_xla"] == [(False, False)] * 5 + [(True, False), (False, False)]
 
 
 def test_the_layer_is_named(ran) -> None:

@@ -3,6 +3,7 @@
 
 from lowbit.results.coverage import FATES, Coverage, LayerCoverage, Workload
 from lowbit.results.figures import DIRECTIONS, LatencyResult, Metric, milliseconds, percent, quantity
+from lowbit.results.movement import EpochMovement
 from lowbit.results.parity import ParityResult, TensorParity
 from lowbit.results.run import KINDS, MEASURED, SCHEMA, STATUSES, Results, Row, Verdict
 
@@ -14,6 +15,7 @@ __all__ = [
     "SCHEMA",
     "STATUSES",
     "Coverage",
+    "EpochMovement",
     "LatencyResult",
     "LayerCoverage",
     "Metric",

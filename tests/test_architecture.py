@@ -55,7 +55,7 @@ HEAVY = {
     "typer": ("cli/",),
     "yaml": ("spec/rules_file.py",),  # not on a device that only measures
 }
-LAZY = ("export/content.py", "report/movement.py", "report/plot.py")  # what they load is not needed everywhere, or not there
+LAZY = ("export/content.py", "report/movement.py", "report/plot.py")  # what they load is not there, or not needed
 CATCHES_ALL = ("engines/local.py",)  # whatever a library raises fails its row, and the other rows go on
 
 

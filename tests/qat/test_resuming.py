@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A killed training goes on and ends with the same bits; a backup that does not belong to it is told of."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -89,6 +90,51 @@ def test_a_killed_training_ends_with_the_bits_of_one_that_was_not(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     said = json.loads(done.stdout.splitlines()[-1])
     assert said == {"equal": True, "history": True, "moved": True, "left": False, "keras": True, "h5": True}
+
+
+JAX = """
+import sys
+import keras, numpy as np
+import lowbit
+from keras import layers
+from lowbit import qat
+
+X = np.random.default_rng(0).normal(size=(48, 4, 4, 1)).astype("float32")
+Y = np.arange(48) % 10
+
+def simulation():
+    keras.utils.set_random_seed(1)
+    parts = [layers.Flatten(name="flat"), layers.Dropout(0.2, name="drop"), layers.Dense(10, "softmax", name="last")]
+    sim = lowbit.quantize_model(keras.Sequential([keras.Input((4, 4, 1), name="in"), *parts]), calibration=[X[:16]])
+    sim.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return sim
+
+class Stop(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 4):
+            raise KeyError("stopped")
+
+def fit(sim, *callbacks):
+    sim.fit(X, Y, batch_size=8, epochs=3, shuffle=False, verbose=0, callbacks=list(callbacks))
+    return [np.asarray(keras.ops.convert_to_numpy(v)) for v in (*sim.variables, *sim.optimizer.variables)]
+
+whole = fit(simulation())
+try:
+    fit(simulation(), qat.Resume(sys.argv[1], save_freq=2), Stop())
+except KeyError:
+    resumed = fit(simulation(), qat.Resume(sys.argv[1], save_freq=2))
+print(all(np.array_equal(*pair) for pair in zip(whole, resumed, strict=True)))
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+def test_a_training_on_jax_resumes_with_the_same_bits(tmp_path):
+    command = [sys.executable, "-c", JAX, str(tmp_path / "backup")]
+    done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == "True"
 
 
 class Stopped(Exception):

@@ -114,14 +114,15 @@ class Resume(keras.callbacks.Callback):
 
     def _look_at_first_batch(self) -> None:
         """Note the epoch's first batch; Keras shows batches to nobody but its training function."""
+        model = self.model  # asked for within a step, JAX's state would be set back to that of the step before
 
         def look(train: Any, *arguments: Any) -> Any:
-            batches = _read(arguments[-1], self.model.steps_per_execution)
+            batches = _read(arguments[-1], model.steps_per_execution)
             self._position = replace(self._position, first_batch=_digest(batches[0]))
             given = batches if isinstance(arguments[-1], list) else iter(batches)
             return train(*arguments[:-1], given)
 
-        _take_over(self.model, look, calls=1)
+        _take_over(model, look, calls=1)
 
     def _pass_over(self, backup: Backup) -> None:
         """Read the batches that are trained already, without training them again."""

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from compiling import gradient
 from lowbit.quantizers import WeightQuantizer
 
 WEIGHTS = ops.convert_to_tensor([[0.25, -2.0, 0.0], [1.0, 0.6, 0.0]])  # two inputs, three channels
@@ -49,3 +50,9 @@ def test_a_dead_channel_keeps_its_bias(gain):
     assert np.abs(codes).max() == 0
     assert (bias_codes * 0.1 * scale).tolist() == pytest.approx([5.0] * 3, rel=1e-6)
     assert np.abs(bias_codes).max() <= 2**31 - 1
+
+
+def test_the_gradient_passes_to_every_weight():
+    quantizer = WeightQuantizer(bits=4)
+    values = np.random.default_rng(0).normal(size=(3, 3, 4, 5)).astype("float32")
+    assert np.array_equal(gradient(quantizer.fake_quantize, values), np.ones_like(values))

@@ -3,7 +3,6 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from lowbit.quantizers import affine, learned
@@ -51,16 +50,13 @@ class WeightQuantizer:
         """
         if scale is not None:
             return learned.fake_quantize(weights, scale, self.largest_code)
-        if gain is not None:
-            folded = weights * gain
-            scale = self.scale(folded)
-            safe = ops.where(ops.equal(gain, 0.0), ops.ones_like(gain), gain)
-            on_grid = ops.where(ops.equal(gain, 0.0), weights, self.codes(folded, scale) * scale / safe)
-            return weights + ops.stop_gradient(on_grid - weights)
-        bound = ops.stop_gradient(self.scale(weights)) * float(self.largest_code)
-        return keras.quantizers.fake_quant_with_min_max_vars(
-            weights, -bound, bound, num_bits=self.bits, narrow_range=True, axis=len(weights.shape) - 1
-        )
+        gain = ops.ones((weights.shape[-1],)) if gain is None else gain
+        folded = weights * gain
+        scale = self.scale(folded)
+        safe = ops.where(ops.equal(gain, 0.0), ops.ones_like(gain), gain)
+        on_grid = ops.where(ops.equal(gain, 0.0), weights, self.codes(folded, scale) * scale / safe)
+        # no weight lies outside of its grid, so that no gradient is cut off
+        return weights + ops.stop_gradient(on_grid - weights)
 
     def folded(
         self, weights: Tensor, gain: Tensor, bias: Tensor, input_scale: Tensor, scale: Tensor | None = None

@@ -25,18 +25,22 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
     """That of the sum of `function(x)`."""
-    match keras.backend.backend():
-        case "tensorflow":
-            import tensorflow as tf
+    if keras.backend.backend() == "jax":
+        import jax
 
-            variable = tf.Variable(x)
-            with tf.GradientTape() as tape:
-                total = ops.sum(function(variable))
-            return np.asarray(tape.gradient(total, variable))
-        case "jax":
-            import jax
+        return np.asarray(jax.grad(lambda values: ops.sum(function(values)))(x))
+    return gradients(function, x, [])[0]
 
-            return np.asarray(jax.grad(lambda values: ops.sum(function(values)))(x))
+
+def gradients(function: Callable[[Any], Any], x: np.ndarray, weights: list[keras.Variable]) -> list[np.ndarray]:
+    """Those of the sum of `function(x)` by `x` and by each of the weights; not on JAX, where weights are arguments."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        variable = tf.Variable(x)
+        with tf.GradientTape() as tape:
+            total = ops.sum(function(variable))
+        return [np.asarray(one) for one in tape.gradient(total, [variable, *(weight.value for weight in weights)])]
     tensor = ops.convert_to_tensor(x).requires_grad_(True)
     ops.sum(function(tensor)).backward()
-    return np.asarray(tensor.grad)
+    return [np.asarray(one.grad.cpu()) for one in (tensor, *(weight.value for weight in weights))]

@@ -42,11 +42,12 @@ ROOMS["_registration"] = {"simulation"}  # a part of the front door
 HEAVY = {
     "keras": ("quantizers/", "graph/", "zoo/", "simulation/", "training/", "qat/", "export/", "recipes/", "compare/"),
     "tensorflow": (
-        "export/template.py", "export/direct.py", "data/tfds_sets.py", "quantizers/fused.py", "quantizers/replicas.py"
+        "export/template.py", "export/direct.py", "data/tfds_sets.py", "quantizers/on_tensorflow.py",
+        "quantizers/replicas.py",
     ),
     "jax": ("quantizers/on_jax.py",),
     "jaxlib": (),
-    "torch": (),
+    "torch": ("quantizers/on_torch.py",),
     "tensorflow_datasets": ("data/tfds_sets.py",),
     "litert_quantizer": ("export/",),
     "ai_edge_litert": ("runtime/", "export/"),

@@ -25,10 +25,13 @@ RULES = (
 )
 """Of `tests/quantizers`, eager and compiled, those that fail where a backend rounds otherwise."""
 
+KERNELS = {"jax": [], "torch": ["test_batch_norm.py"]}
+"""Tests of training kernels that are the backend's own."""
+
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_rules_compute_the_runtimes_codes(backend, on_backend):
-    chosen = [f"tests/quantizers/{name}" for name in RULES]
+    chosen = [f"tests/quantizers/{name}" for name in (*RULES, *KERNELS[backend])]
     assert " passed" in on_backend(backend, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen)
 
 

@@ -6,9 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-HAS_KERNEL = keras.backend.backend() == "tensorflow"
-if HAS_KERNEL:
-    from lowbit.quantizers import fused
+from lowbit.quantizers.kernels import KERNELS
 
 Tensor = Any
 
@@ -16,15 +14,15 @@ Tensor = Any
 def normalize(norm: keras.layers.BatchNormalization, x: Tensor, *, training: bool) -> Tensor:
     """What `norm(x, training=training)` computes, moving statistics included, in fewer passes where that is possible.
 
-    Keras composes it of elementary operations on every backend. TensorFlow's kernel fits a float32 layer on the last
-    axis that is neither synchronized nor renormalized.
+    Keras composes it of elementary operations on every backend. The kernels fit a float32 layer on the last axis that
+    is neither synchronized nor renormalized.
     """
-    if not (HAS_KERNEL and training and norm.trainable and _fits(norm, x)):
+    if KERNELS is None or not (training and norm.trainable and _fits(norm, x)):
         return norm(x, training=training)
     channels = (x.shape[-1],)
     gamma = ops.ones(channels) if norm.gamma is None else ops.convert_to_tensor(norm.gamma)
     beta = ops.zeros(channels) if norm.beta is None else ops.convert_to_tensor(norm.beta)
-    y, mean, variance = fused.batch_norm(x, gamma, beta, norm.epsilon)
+    y, mean, variance = KERNELS.batch_norm(x, gamma, beta, norm.epsilon)
     for moving, value in ((norm.moving_mean, mean), (norm.moving_variance, variance)):
         moving.assign(moving * norm.momentum + ops.stop_gradient(value) * (1.0 - norm.momentum))
     return y

@@ -4,12 +4,10 @@
 from typing import Any
 
 import keras
+from keras import ops
 
+from lowbit.quantizers.kernels import KERNELS
 from lowbit.quantizers.mode import is_for_xla
-
-HAS_KERNEL = keras.backend.backend() == "tensorflow"
-if HAS_KERNEL:
-    from lowbit.quantizers import fused
 
 
 def trained_fake_quantize(x: Any, low: Any, high: Any, bits: int) -> Any:
@@ -19,6 +17,6 @@ def trained_fake_quantize(x: Any, low: Any, high: Any, bits: int) -> Any:
 
 def fake_quantize(x: Any, low: Any, high: Any, bits: int) -> Any:
     """`x` on the grid of `bits` from `low` to `high`, float32 scalars; the gradient passes between them, only."""
-    if HAS_KERNEL and not is_for_xla():
-        return fused.fake_quantize(x, low, high, bits)
+    if KERNELS is not None and not is_for_xla():
+        return KERNELS.fake_quantize(ops.convert_to_tensor(x), low, high, bits)
     return trained_fake_quantize(x, low, high, bits)

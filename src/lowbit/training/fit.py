@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from lowbit.errors import InputError
 from lowbit.training.averaging import WeightAverage
 from lowbit.training.batch_norm import BatchNorm, Reestimation, set_batch_norm
 from lowbit.training.compiling import compiles_by_xla
+from lowbit.training.distilling import Distillation
 from lowbit.training.events import History, Reporter, TrainingEvent
 from lowbit.training.feed import batch_size, labelled
 from lowbit.training.losses import Loss, accuracy, choose_loss, is_single_logit
@@ -38,6 +40,8 @@ def fit(
     validated: keras.Model | None = None,
     seed: int = 0,
     loss: Loss | None = None,
+    teacher: keras.Model | None = None,
+    teacher_share: float = 0.5,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     on_event: Callable[[TrainingEvent], Any] | None = None,
 ) -> History:
@@ -68,25 +72,30 @@ def fit(
         average_weights: validate, stop by and end with the moving average of the weights instead of the weights of
             single steps (see `averaging`); for fine-tuning.
         validated: a model that shares the weights of `model`, and is validated in its place.
+        teacher: a model whose answers are trained on beside the labels (see `distilling`): a forward pass more a step.
+        teacher_share: of the loss that is against the teacher's answers, above 0 up to 1.
         loss: of (integer labels, outputs); else the model's compiled loss, else inferred (`infer_loss`).
         callbacks: Keras callbacks, for schedules. Progress bars are the caller's, drawn from `on_event`.
 
     Raises:
         InputError: settings out of range, batches without labels or none at all, nothing to train, no loss that fits,
-            a loss that is NaN or infinite.
+            a teacher with other outputs, a loss that is NaN or infinite.
     """
     _check_settings(model, epochs, learning_rate, patience)
     chosen_loss = choose_loss(model, loss)
     started_s = time.perf_counter()
     keras.utils.set_random_seed(seed)
     with set_batch_norm(model, batch_norm), weights_kept_on_failure(model):
-        _compile(model, chosen_loss, learning_rate)
+        taught = None if teacher is None else Distillation(model, teacher, chosen_loss, teacher_share)
+        optimizer = keras.optimizers.Adam(learning_rate)
+        _compile(model, optimizer, chosen_loss, taught)
         run = _Run(
             model=model,
             validated=model if validated is None else validated,
             train=train,
             validation=validation,
             loss=chosen_loss,
+            taught=taught,
             learning_rate=learning_rate,
             reestimation=Reestimation(model) if batch_norm == "reestimate" else None,
             average=WeightAverage(model.trainable_variables, operator.length_hint(train)) if average_weights else None,
@@ -100,6 +109,8 @@ def fit(
                 break
         run.finish()
         run.callbacks.on_train_end(run.history[-1])
+        if taught is not None:
+            _compile(model, optimizer, chosen_loss, None)  # for labels without a teacher's answers
     return History.of(run.history, run.stopping.best_epoch, time.perf_counter() - started_s)
 
 
@@ -112,6 +123,7 @@ class _Run:
     train: Iterable[Any]
     validation: Iterable[Any] | None
     loss: Loss
+    taught: Distillation | None
     learning_rate: float
     reestimation: Reestimation | None
     average: WeightAverage | None
@@ -146,7 +158,8 @@ class _Run:
         means = _Means()
         for step, (inputs, labels) in enumerate(labelled(self.model, self.train), start=1):
             self.callbacks.on_train_batch_begin(step - 1)
-            logs = self.model.train_on_batch(inputs, labels, return_dict=True)
+            targets = labels if self.taught is None else self.taught.labels(inputs, labels)
+            logs = self.model.train_on_batch(inputs, targets, return_dict=True)
             self.callbacks.on_train_batch_end(step - 1, logs)  # first, as a simulation's check names a layer
             self._check_finite(float(logs["loss"]), f"epoch {epoch}, batch {step}")
             means.add(logs, batch_size(inputs))
@@ -193,12 +206,21 @@ class _Means:
         return {name: total / self.samples for name, total in self._sums.items()}
 
 
-def _compile(model: keras.Model, loss: Loss, learning_rate: float) -> None:
+def _compile(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: Loss, taught: Distillation | None
+) -> None:
+    right: Callable[..., Any] = keras.metrics.sparse_categorical_accuracy
     if model.outputs[0].shape[-1] == 1:
-        metric = keras.metrics.BinaryAccuracy(threshold=0.0 if is_single_logit(loss) else 0.5, name="accuracy")
-    else:
-        metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=[metric], jit_compile=compiles_by_xla())
+        right = partial(keras.metrics.binary_accuracy, threshold=0.0 if is_single_logit(loss) else 0.5)
+    accuracy_metric = keras.metrics.MeanMetricWrapper(
+        right if taught is None else taught.of_labels(right), name="accuracy"
+    )
+    model.compile(
+        optimizer,
+        loss if taught is None else taught.loss,
+        metrics=[accuracy_metric],
+        jit_compile=compiles_by_xla(),
+    )
     model.stop_training = False
 
 

@@ -60,3 +60,9 @@ def bytes_on_tensorflow(folder) -> str:
 def test_from_training_to_the_same_bytes(backend, on_backend, folder, bytes_on_tensorflow):
     answer = json.loads(on_backend(backend, "tests/backends/flow.py", str(folder)).splitlines()[-1])
     assert answer == {"backend": backend, "sha256": bytes_on_tensorflow}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_weights_that_turn_are_held_in_keras_fit(backend, on_backend):
+    chosen = "tests/qat/test_oscillation.py::test_keras_fit_trains_along"
+    assert "1 passed" in on_backend(backend, "-m", "pytest", "-q", "-p", "no:cacheprovider", chosen)

@@ -63,6 +63,17 @@ def test_it_trains_along(digits, digits_model, digits_calibration, ranges):
         assert np.allclose((kernel / scale)[one.frozen], one.codes[one.frozen], atol=0.02)
 
 
+def test_keras_fit_trains_along(dense):
+    """Targets that pull the second weight to and fro across 2.5: it is held at the middle of a code."""
+    simulation, layer = dense
+    simulation.compile(keras.optimizers.SGD(0.2), "mse")
+    x, y = np.tile(np.eye(4, dtype="float32")[1:2], (40, 1)), np.full((40, 1), 2.5, "float32")
+    damping = OscillationFreeze(first=0.01, last=0.01)
+    simulation.fit(x, y, batch_size=1, epochs=1, shuffle=False, verbose=0, callbacks=[damping])
+    assert damping.frozen_share() == 0.25
+    assert float(layer.layer.kernel[1, 0]) in (2.0, 3.0)
+
+
 @pytest.mark.parametrize("settings", [{"first": 0.01, "last": 0.02}, {"last": 0.0}, {"first": 1.5}], ids=str)
 def test_thresholds_out_of_order_are_refused(settings):
     with pytest.raises(InputError, match="expected shares from 1 down to above 0"):

@@ -61,7 +61,7 @@ class _Watched:
 
 
 class OscillationFreeze(keras.callbacks.Callback):
-    """Freezes weights whose codes turn more often than a falling threshold; for `lowbit.qat.fit`.
+    """Freezes weights whose codes turn more often than a falling threshold.
 
     Args:
         first, last: turns per step, as shares, that a weight may make at the first and at the last step; between
@@ -94,6 +94,7 @@ class OscillationFreeze(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         threshold = self._threshold()
+        _ = self.model  # asked for it, Keras on JAX gives its layers the weights of this step, and reads them back
         for one in self._watched:
             one.step(threshold)
 

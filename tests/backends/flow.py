@@ -84,6 +84,12 @@ def refuses_python_control_flow(folder: Path) -> None:
         assert f"on {keras.backend.backend()}" in str(error) and "KERAS_BACKEND=tensorflow" in str(error)
     else:
         raise AssertionError("a model of Python control flow was exported")
+    try:
+        lowbit.quantize_model(model, input_shape=(8,))
+    except UnsupportedError as error:
+        assert "can be made as it is, with KERAS_BACKEND=tensorflow" in str(error)
+    else:
+        raise AssertionError("a model of Python control flow was traced")
 
 
 def weights_of(simulation: keras.Model) -> np.ndarray:

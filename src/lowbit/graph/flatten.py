@@ -114,11 +114,12 @@ def _top(model: keras.Model, input_shape: Any) -> Opened:
     try:
         return opened(model, input_shape)
     except TracingError as error:
+        elsewhere = "" if keras.backend.backend() == "tensorflow" else ", with KERAS_BACKEND=tensorflow"
         raise UnsupportedError(
             received=f"model {model.name!r} of type {type(model).__name__}, which cannot be traced: {error}",
             expected="a built model whose call is made of layers and keras.ops, without Python control flow on values",
             mend="call it once on a batch, replace other operations by keras.ops, or build it with keras.Input; "
-            "its float32, float16, dynamic-w8 and weight-w8 files can be made as it is",
+            f"its float32, float16, dynamic-w8 and weight-w8 files can be made as it is{elsewhere}",
         ) from error
 
 

@@ -89,7 +89,10 @@ def test_qat_export_parity(lowbit, digits_keras) -> None:
 
 
 def test_parity_that_does_not_hold_exits_with_1(lowbit, digits_keras, digits_tflite) -> None:
-    lowbit("qat", digits_keras, "--data", "digits", "-o", "s.keras", "--epochs", "1")
+    options = ("--epochs", "1", "--ranges", "learned", "--teacher-share", "0.5")
+    assert lowbit("qat", digits_keras, "--data", "digits", "-o", "s.keras", *options).code == 0
+    made = json.loads(Path("s.keras.json").read_text())["made_by"]
+    assert (made["ranges"], made["teacher_share"]) == ("learned", 0.5)
     other = lowbit("parity", "s.keras", digits_tflite, "--data", "digits", "--samples", "8")
     assert other.code == 1 and "codes" in other.out
     assert lowbit("parity", "s.keras", digits_tflite, "--data", "digits", "--least-equal", "0").code == 0

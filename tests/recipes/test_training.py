@@ -83,3 +83,14 @@ def test_training_repairs_four_bit_weights_where_quantizing_afterwards_fails(
 def test_unknown_stages_are_refused(digits_model: Any, batches: Batches) -> None:
     with pytest.raises(InputError, match="stage 'pruned'"):
         train("pruned", digits_model, batches, Training(epochs=1, learning_rate=1e-4))
+
+
+def test_a_simulation_learns_ranges_and_from_the_model_it_was_made_of(digits_model: Any, batches: Batches) -> None:
+    """Of a teacher alone: labels that are all wrong do no harm."""
+    wrong = [(x, (labels + 1) % 10) for x, labels in batches.train]
+    taught = Batches(train=wrong, validation=batches.validation, calibration=batches.calibration)
+    settings = Training(epochs=1, learning_rate=1e-3, ranges="learned", teacher_share=1.0)
+    simulation, history = train("qat-w8a8", digits_model, taught, settings)
+    assert history.logs["val_accuracy"][-1] > 0.9 > 0.1 > history.logs["accuracy"][-1]
+    learned = [variable for variable in simulation.trainable_weights if variable.name.startswith("moved")]
+    assert any(np.any(np.asarray(variable)) for variable in learned)

@@ -111,6 +111,11 @@ def qat(
     batch_size: Annotated[int, typer.Option(help="Samples in a training step.")] = 32,
     lr: Annotated[float, typer.Option(help="Learning rate.")] = QAT_LEARNING_RATE,
     patience: Annotated[int, typer.Option(help="Epochs without a better validation loss before it stops.")] = 2,
+    ranges: Annotated[str, typer.Option(help="How ranges move in training: tracked or learned.")] = "tracked",
+    teacher_share: Annotated[
+        float | None,
+        typer.Option(help="Share of the loss that is against the float model's answers, 0..1.", show_default=False),
+    ] = None,
     model_arg: options.ModelArgs = None,
     image_size: options.ImageSize = None,
     input_shape: options.InputShapes = None,
@@ -129,6 +134,8 @@ def qat(
         dataset=data, model=model, epochs=epochs, batch_size=batch_size, lr=lr, patience=patience, seed=seed,
         calibration_samples=calibration_samples,
     )  # fmt: skip
+    if teacher_share is not None:
+        options.share("teacher-share", teacher_share)
     _refuse_zoo_name(model)
     from lowbit.cli import subject
     from lowbit.compare.jobs.opening import keras_card
@@ -147,7 +154,9 @@ def qat(
         validation=subject.feed(subject.labelled_split(dataset, "validation").batches(batch_size), taken.model),
         calibration=subject.feed(dataset.calibration(calibration_samples, seed).batches(batch_size), taken.model),
     )
-    training = Training(epochs=epochs, learning_rate=lr, patience=patience, seed=seed)
+    training = Training(
+        epochs=epochs, learning_rate=lr, patience=patience, seed=seed, ranges=ranges, teacher_share=teacher_share
+    )
     with ShownProgress(session) as progress:
         simulation, history = train(
             f"qat-{bits.name}", taken.model, batches, training, progress.on_training,
@@ -155,8 +164,9 @@ def qat(
         )  # fmt: skip
     save_model(simulation, path)
     made = subject.made_by(
-        "qat", spec=bits.name, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, **_written(given)
-    )
+        "qat", spec=bits.name, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, ranges=ranges,
+        teacher_share=teacher_share, **_written(given),
+    )  # fmt: skip
     keras_card(path, simulation, recipe=f"keras-qat-{bits.name}", data=dataset, made_by=made)
     best = {name: values[history.best_epoch - 1] for name, values in history.logs.items()}
     figures = ", ".join(f"{name} {value:.4f}" for name, value in best.items())

@@ -24,13 +24,25 @@ from lowbit.training import History, fit, infer_loss, unfreeze
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Settings of one training; `batch_norm` is "train", "freeze" or "reestimate" (see `lowbit.training.fit`)."""
+    """Settings of one training.
+
+    Args:
+        batch_norm: "train", "freeze" or "reestimate" (see `lowbit.training.fit`).
+        ranges: of a simulation, "tracked" or "learned" (see `lowbit.quantize_model`).
+        teacher_share: of the loss that is against the answers of the model to start from; None trains on labels alone.
+    """
 
     epochs: int
     learning_rate: float
     patience: int = 2
     batch_norm: str = "freeze"
+    ranges: str = "tracked"
+    teacher_share: float | None = None
     seed: int = 0
+
+    def options(self) -> dict[str, Any]:
+        """Arguments of `fit`."""
+        return {name: value for name, value in vars(self).items() if name not in ("ranges", "teacher_share")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +81,20 @@ def train(
             received=f"rules for stage {stage!r}", expected="a stage with quantizers", mend="leave the rules out"
         )
     loss = model.loss if getattr(model, "compiled", False) and model.loss is not None else infer_loss(model)
-    options = {**vars(settings), "loss": loss, "on_event": on_event}
+    options = {**settings.options(), "loss": loss, "on_event": on_event}
     start = copy(model)
     if stage == "float":
         return start, fit(start, batches.train, batches.validation, **options)
     unfreeze(start)
     options["average_weights"] = True
+    if settings.teacher_share is not None:
+        options |= {"teacher": copy(model), "teacher_share": settings.teacher_share}
     if stage == "finetuned":
         return start, fit(start, batches.train, batches.validation, **options)
     spec = stage.removeprefix("qat-").removeprefix("scratch-")
-    simulation = quantize_model(start, spec, rules=rules, calibration=batches.calibration, input_shape=input_shape)
+    simulation = quantize_model(
+        start, spec, rules=rules, calibration=batches.calibration, input_shape=input_shape, ranges=settings.ranges
+    )
     return simulation, fit_simulation(simulation, batches.train, batches.validation, **options)
 
 

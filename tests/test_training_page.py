@@ -3,19 +3,28 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import pytest
 
 PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+BLOCKS = re.findall(r"^## (.*?)$.*?```python\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
+"""Title and Python of each section."""
+
+
+class After(NamedTuple):
+    """What a section left; `sim` may be compiled otherwise later, so how it was is noted."""
+
+    sim: keras.Model
+    trains_with_xla: bool
+    inference_with_xla: bool
 
 
 @pytest.fixture(scope="module")
 def ran(digits, tmp_path_factory) -> dict[str, Any]:
-    """The page's names after all its blocks ran, with what each left in `sim` and how it was compiled."""
+    """The page's names after all its blocks ran; in `after`, by section, what each left in `sim`."""
     inputs, y = next(iter(digits.train.batches(len(digits.train))))
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
@@ -27,18 +36,18 @@ def ran(digits, tmp_path_factory) -> dict[str, Any]:
         ]
     )
     folder = tmp_path_factory.mktemp("page")
-    names = {"model": model, "x": inputs["image"].astype("float32"), "y": y, "folder": folder, "simulations": []}
+    names = {"model": model, "x": inputs["image"].astype("float32"), "y": y, "folder": folder, "after": {}}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for block in BLOCKS:
+        for title, block in BLOCKS:
             exec(compile(block, "training.md", "exec"), names)
-            names["simulations"].append(names["sim"])
-            names["with_xla"] = [*names.get("with_xla", []), (names["sim"].trains_with_xla, names["sim"].jit_compile)]
+            names["after"][title] = After(names["sim"], names["sim"].trains_with_xla, names["sim"].jit_compile)
     return names
 
 
 def test_every_section_has_a_block_that_runs(ran) -> None:
-    assert len(ran["simulations"]) == len(re.findall(r"^## ", PAGE, re.MULTILINE)) == 7
+    assert list(ran["after"]) == re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
+    assert len(ran["after"]) == 8 and PAGE.count("```python") == 8
 
 
 def test_the_backup_is_gone_when_training_ends(ran) -> None:
@@ -46,9 +55,9 @@ def test_the_backup_is_gone_when_training_ends(ran) -> None:
 
 
 def test_learned_ranges_moved_and_were_frozen(ran) -> None:
-    quantizer = ran["simulations"][1].quantizers()["conv"]
+    quantizer = ran["after"]["Ranges"].sim.quantizers()["conv"]
     assert quantizer.is_learned and float(quantizer.tracking) == 0.0
-    assert ran["simulations"][1].get_layer("conv").learned_scale() is not None
+    assert ran["after"]["Ranges"].sim.get_layer("conv").learned_scale() is not None
 
 
 def test_what_ranges_and_codes_did_is_drawn_and_written(ran) -> None:
@@ -62,13 +71,20 @@ def test_what_devices_trained_is_the_file(ran) -> None:
 
 
 def test_half_precision_is_that_of_products_and_the_optimizers(ran) -> None:
-    mixed = ran["simulations"][4]
+    mixed = ran["after"]["Mixed precision"].sim
     assert mixed.get_layer("conv").product_dtype == "float16" and mixed.dtype_policy.name == "float32"
     assert type(mixed.optimizer).__name__ == "LossScaleOptimizer"
 
 
 def test_inference_does_not_go_through_xla(ran) -> None:
-    assert ran["with_xla"] == [(False, False)] * 5 + [(True, False), (False, False)]
+    assert not any(after.inference_with_xla for after in ran["after"].values())
+    with_xla = [title for title, after in ran["after"].items() if after.trains_with_xla]
+    assert with_xla == ["XLA, and several steps in one call"]
+
+
+def test_a_teachers_model_is_compiled_for_plain_labels_again(ran) -> None:
+    loss, accuracy = ran["after"]["A teacher"].sim.evaluate(ran["x"], ran["y"], verbose=0)
+    assert np.isfinite(loss) and accuracy > 0.1
 
 
 def test_the_layer_is_named(ran) -> None:

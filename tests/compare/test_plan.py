@@ -75,7 +75,7 @@ def test_the_control_and_qat_train_alike() -> None:
     result = planned("default", Settings(qat_epochs=3, qat_lr=5e-5))
     control, qat = (job(result, f"train-{stage}").arguments["settings"] for stage in ("finetuned", "qat-w8a8"))
     assert control == qat
-    assert control == {"epochs": 3, "learning_rate": 5e-5, "batch_norm": "freeze", "patience": 2, "seed": 0}
+    assert control == {"epochs": 3, "learning_rate": 5e-5, "batch_norm": "reestimate", "patience": 2, "seed": 0}
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_the_control_and_qat_train_alike() -> None:
     [
         ("float", False, True, 1e-3, "train"),
         ("float", True, True, 1e-3, "train"),  # a frozen base uses its stored statistics; the head has none
-        ("float", True, False, 1e-3, "freeze"),
+        ("float", True, False, 1e-3, "reestimate"),
         ("qat-scratch-w8a8", False, True, 1e-3, "train"),
-        ("qat-scratch-w8a8", True, True, 1e-4, "freeze"),
+        ("qat-scratch-w8a8", True, True, 1e-3, "reestimate"),
     ],
 )
 def test_batch_norm_and_learning_rate_of_first_trainings(

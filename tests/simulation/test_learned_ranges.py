@@ -71,3 +71,22 @@ def test_every_trained_range_has_a_gradient(every_layer, images, recwarn):
 def test_an_unknown_way_is_refused(every_layer):
     with pytest.raises(InputError, match="received ranges='lsq'; expected one of tracked, learned"):
         quantize_model(every_layer, ranges="lsq")
+
+
+@pytest.mark.parametrize("excluded", [{}, {"var_names": ["bias"]}], ids=["nothing", "biases"])
+def test_ranges_do_not_decay_and_what_else_was_excluded_does_not(digits_model, digits_calibration, excluded):
+    """A learning rate of 0 for gradients leaves decay alone: 1 - 0.5 x 0.1 in a step, of what may decay."""
+    simulation = quantize_model(digits_model, "w4a8", calibration=digits_calibration, ranges="learned")
+    optimizer = keras.optimizers.SGD(0.5, weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(**excluded)
+    simulation.compile(optimizer, "sparse_categorical_crossentropy")
+    for variable in simulation.trainable_variables:
+        variable.assign(np.ones(variable.shape, "float32"))
+    simulation.optimizer.apply([np.zeros(one.shape, "float32") for one in simulation.trainable_variables])
+    shrunk = {one.path: float(np.ravel(one)[0]) for one in simulation.trainable_variables}
+    ranges = {path for path in shrunk if "moved_" in path}
+    assert len(ranges) > 4 and {shrunk[path] for path in ranges} == {1.0}
+    kept = {path for path in shrunk if excluded and "bias" in path}
+    assert {shrunk[path] for path in kept} <= {1.0}
+    others = [shrunk[path] for path in set(shrunk) - ranges - kept]
+    assert others and others == pytest.approx([0.95] * len(others))

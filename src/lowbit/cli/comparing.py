@@ -44,7 +44,7 @@ def compare(
     lr: Annotated[float, typer.Option(help="Learning rate of float training.", rich_help_panel=TRAINING)] = 1e-3,
     qat_lr: Annotated[
         float, typer.Option(help="Learning rate of QAT and its control.", rich_help_panel=TRAINING)
-    ] = 1e-4,
+    ] = 1e-3,
     patience: Annotated[
         int, typer.Option(help="Epochs without a better validation loss before it stops.", rich_help_panel=TRAINING)
     ] = 2,

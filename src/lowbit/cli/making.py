@@ -14,7 +14,7 @@ from lowbit.recipes.recipe import LEAST_AGREEMENT
 
 PARITY_SAMPLES = 64
 EPOCHS = 20
-QAT_LEARNING_RATE = 1e-4
+QAT_LEARNING_RATE = 1e-3
 KEPT_FLOAT = "kept float"
 
 Out = Annotated[str, typer.Option("-o", "--out", help="The file to write.", show_default=False)]

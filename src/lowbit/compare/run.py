@@ -81,7 +81,7 @@ def compare(
     qat_epochs: int | None = None,
     batch_size: int = 32,
     lr: float = 1e-3,
-    qat_lr: float = 1e-4,
+    qat_lr: float = 1e-3,
     patience: int = 2,
     freeze: bool = True,
     calibration_samples: int = 256,

@@ -27,7 +27,7 @@ class Settings:
     qat_epochs: int | None = None  # None: as many as `epochs`
     batch_size: int = 32
     lr: float = 1e-3
-    qat_lr: float = 1e-4
+    qat_lr: float = 1e-3
     patience: int = 2
     freeze: bool = True
     calibration_samples: int = 256

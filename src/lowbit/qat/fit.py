@@ -31,8 +31,7 @@ def fit(
 ) -> History:
     """Train a simulation in place; arguments, early stopping and errors as `lowbit.training.fit`.
 
-    `batch_norm` defaults to "freeze", as fine-tuning a trained model wants it; a simulation that is
-    trained from scratch needs "train" or "reestimate"; frozen statistics of a new layer are warned of.
+    `batch_norm` defaults to "reestimate"; frozen statistics of a new layer are warned of.
 
     Raises:
         InputError: `simulation` is no simulation, `callbacks` hold a `Resume`, which works with the simulation's own
@@ -50,7 +49,7 @@ def fit(
             expected="the simulation's own fit",
             mend="call sim.compile(...) and sim.fit(..., callbacks=[lowbit.qat.Resume(folder)])",
         )
-    if options.get("batch_norm", "freeze") == "freeze":
+    if options.get("batch_norm") == "freeze":
         _tell_of_untrained_batch_norms(simulation)
     freeze = RangeFreeze(max(1, math.ceil(TRACKING_SHARE * epochs)))
     return fit_model(
@@ -62,7 +61,7 @@ def fit(
         callbacks=[*callbacks, freeze, FiniteCheck(waits=False)],
         validated=simulation.with_unrounded_outputs(),
         on_event=on_event,
-        **({"batch_norm": "freeze"} | options),
+        **({"batch_norm": "reestimate"} | options),
     )
 
 

@@ -3,7 +3,7 @@
 ranges by their gradients (Jain et al. 2020, TQT, arXiv:1903.08066).
 
 What is trained is how far a range has moved from its calibrated size, as a share of it: one learning rate then does
-for ranges of any size, and weight decay pulls back to what calibration found.
+for ranges of any size.
 """
 
 import math

@@ -35,7 +35,7 @@ class Training:
     epochs: int
     learning_rate: float
     patience: int = 2
-    batch_norm: str = "freeze"
+    batch_norm: str = "reestimate"
     ranges: str = "tracked"
     teacher_share: float | None = None
     seed: int = 0

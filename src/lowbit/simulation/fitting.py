@@ -11,6 +11,7 @@ from lowbit.errors import InputError
 from lowbit.quantizers.replicas import Problem, compile_problem, strategy_problem
 
 _RANGES = ("minimum", "maximum")
+_MOVED = ("moved_minimum", "moved_maximum", "moved_scale")
 
 
 def require_trainable_here(simulation: keras.Model) -> None:
@@ -44,6 +45,23 @@ def scaled(optimizer: Any) -> Any:
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return optimizer
     return keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
+
+
+def keep_ranges_from_decaying(optimizer: keras.optimizers.Optimizer, simulation: keras.Model) -> None:
+    """Take learned ranges out of weight decay: it makes weights small, and a range of another size clips other values.
+
+    What the user took out stays out. A built optimizer is left as it is, Keras allows no change there.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    holders = [*simulation.quantizers().values(), *simulation.layers]
+    ranges = [getattr(one, name) for one in holders for name in _MOVED if hasattr(one, name)]
+    if inner.built or not ranges:
+        return
+    variables: set[Any] = getattr(inner, "_exclude_from_weight_decay", set())
+    names = getattr(inner, "_exclude_from_weight_decay_pattern", None)
+    inner.exclude_from_weight_decay(var_list=ranges)
+    inner._exclude_from_weight_decay |= variables
+    inner._exclude_from_weight_decay_pattern = names
 
 
 class FiniteCheck(keras.callbacks.Callback):

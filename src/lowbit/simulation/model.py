@@ -11,7 +11,13 @@ from lowbit.errors import FileFormatError, InputError
 from lowbit.quantizers import tracing_for_xla
 from lowbit.quantizers.tensor import TensorQuantizer
 from lowbit.simulation.base import SimulatedLayer
-from lowbit.simulation.fitting import FiniteCheck, require_compiles_here, require_trainable_here, scaled
+from lowbit.simulation.fitting import (
+    FiniteCheck,
+    keep_ranges_from_decaying,
+    require_compiles_here,
+    require_trainable_here,
+    scaled,
+)
 from lowbit.simulation.passing import Identity
 from lowbit.simulation.sharing import shared_scales
 from lowbit.spec import Spec
@@ -159,6 +165,7 @@ class Simulation(keras.Model):
             optimizer = scaled(optimizer)
         super().compile(optimizer, *args, jit_compile=False if self.trains_with_xla else jit_compile, **kwargs)
         if self.optimizer is not None:
+            keep_ranges_from_decaying(self.optimizer, self)
             # Now, as Keras's .h5 reader would build it without variables, and lose what is saved of it.
             self.optimizer.build(self.trainable_variables)
 

@@ -119,3 +119,18 @@ def test_what_is_no_batches(data, tmp_path):
     simulation = simulated(lambda x, y: y)
     with pytest.raises(InputError, match=r"received parity data .*; expected an iterable of batches; pass \[array\]"):
         export(simulation, tmp_path / "m.tflite", parity=data)
+
+
+def test_a_16_bit_output_that_is_far_off_is_no_success(tmp_path):
+    """Tokens of very different sizes: LiteRT's 16-bit RSQRT is far from 1 / sqrt at the small variances."""
+    keras.utils.set_random_seed(0)
+    generator = np.random.default_rng(0)
+    tokens = generator.normal(size=(16, 10, 16)) * generator.uniform(0.05, 3, (16, 10, 1))
+    inputs = keras.Input((10, 16), name="tokens")
+    model = keras.Model(inputs, keras.layers.LayerNormalization(name="norm")(keras.layers.Dense(16)(inputs)))
+    simulation = quantize_model(model, "w8a16", calibration=[tokens])
+    with pytest.raises(ExportError, match=r"a 16-bit output .* of its range.*'norm_rsqrt' \(RSQRT\)"):
+        export(simulation, tmp_path / "m.tflite", parity=[tokens])
+    assert list(tmp_path.iterdir()) == []
+    written = export(simulation, tmp_path / "m.tflite", parity=[tokens], least_agreement=None)
+    assert written.parity.output_max_codes > 3277

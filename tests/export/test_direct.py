@@ -80,8 +80,9 @@ def recurrent():
 def several_inputs():
     """Two inputs by name, in another order than the alphabet's, and a layer that needs TensorFlow's tracing."""
     right, left = keras.Input((WIDTH,), name="right"), keras.Input((6, WIDTH), name="left")
-    _, state, _ = layers.LSTM(WIDTH, return_state=True)(left)
-    return keras.Model({"right": right, "left": left}, layers.Subtract(name="out")([state, right]))
+    _, state, memory = layers.LSTM(WIDTH, return_state=True)(left)
+    both = layers.Add()([state, memory])
+    return keras.Model({"right": right, "left": left}, layers.Subtract(name="out")([both, right]))
 
 
 def values(*shape, seed=0):

@@ -59,3 +59,17 @@ def test_a_reshape_of_nothing(tmp_path):
     model = keras.Model(inputs, ops.reshape(layers.Dense(4, name="dense")(inputs), (1, -1)))
     with pytest.raises(ExportError, match="layers 'dense' and 'reshape\\w*' compute the same"):
         export(quantize_model(model, calibration=[VALUES]), tmp_path / "m.tflite")
+
+
+@pytest.mark.parametrize("maxima", [(1.0, None), (6.0, None), (1.0, 2.0, 6.0)], ids=str)
+def test_relus_of_one_tensor_that_end_elsewhere(maxima, tmp_path):
+    """In the integer file each is a RELU, which ends where its range does; the converter must not make them one."""
+    inputs = keras.Input((8, 8, 3), name="image")
+    x = keras.layers.Conv2D(4, 3, name="conv")(inputs)
+    ends = [keras.layers.ReLU(maximum, name=f"relu_{number}")(x) for number, maximum in enumerate(maxima)]
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.Concatenate()(ends))))
+    images = 4 * np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype("float32")
+    simulation = quantize_model(model, calibration=[images])
+    found = export(simulation, tmp_path / "m.tflite", parity=[images]).parity
+    assert found.worst_equal == 1.0
+    assert {f"relu_{number}" for number in range(len(maxima))} <= {tensor.name for tensor in found.per_tensor}

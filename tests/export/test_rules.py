@@ -80,3 +80,26 @@ def test_what_cannot_be_is_refused_and_what_matches_nothing_names_the_nearest(mo
     up = keras.Model(inputs, layers.Conv2DTranspose(2, 3, name="up")(inputs))
     with pytest.raises(UnsupportedError, match="4-bit weights for the transposed convolution 'up'"):
         quantize_model(up, rules=[Rule(match="up", weights=4)])
+
+
+@pytest.mark.parametrize(
+    ("rules", "dtype", "zero_point"),
+    [
+        ([Rule(match="act", activations=16)], TensorType.INT16, 0),
+        ([Rule(match="*", activations=16), Rule(match="act", activations=8)], TensorType.INT8, -128),
+        ([Rule(match="act", symmetric=True)], TensorType.INT8, 0),
+        ([Rule(match="act", activations=16), Rule(match="conv", activations=8)], TensorType.INT8, -128),
+    ],
+    ids=str,
+)
+def test_what_is_fused_has_the_output_of_the_latest_rule(rules, dtype, zero_point, tmp_path):
+    """The convolution's output is the activation's: one tensor of the file."""
+    inputs = keras.Input((8, 8, 3), name="image")
+    x = layers.Activation("relu", name="act")(layers.Conv2D(4, 3, name="conv")(inputs))
+    model = keras.Model(inputs, layers.Dense(3, name="head")(layers.Flatten()(x)))
+    images = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype("float32")
+    simulation = quantize_model(model, rules=rules, calibration=[images])
+    content = export(simulation, tmp_path / "m.tflite", parity=[images]).path.read_bytes()
+    tensors = {flatbuffer.text(one.name): one for one in flatbuffer.read(content).subgraphs[0].tensors}
+    found = tensors["conv"]
+    assert (found.type, int(found.quantization.zeroPoint[0])) == (dtype, zero_point)

@@ -116,5 +116,5 @@ def test_layers_made_of_others_are_written_out_whole():
 
 
 def test_a_float_layer_of_several_outputs_is_refused_by_name():
-    with pytest.raises(UnsupportedError, match=r"'lstm' \(LSTM\) with 3 outputs, kept float"):
+    with pytest.raises(UnsupportedError, match=r"'lstm' \(LSTM\) with 3 outputs that are used, kept float"):
         check_written_out(lambda x: layers.LSTM(3, return_state=True, name="lstm")(x), [LINE])

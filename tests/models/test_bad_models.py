@@ -250,3 +250,54 @@ def test_a_free_size_can_be_given():
     simulation = lowbit.quantize_model(free_sizes(), input_shape=(8, 8, 1))
     assert tuple(simulation.inputs[0].shape) == (None, 8, 8, 1)
     assert all(fate.reason or fate.fate == "quantized" for fate in fates(simulation))
+
+
+FIXED = {
+    "reshape": lambda x: ops.reshape(layers.Dense(2)(x), (8, -1)),
+    "reshape, sizes told": lambda x: layers.Dense(2)(ops.reshape(x, (8, 16, 4))),
+    "broadcast": lambda x: ops.broadcast_to(ops.mean(x, axis=(1, 2, 3), keepdims=True), (8, 8, 8, 1)),
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("batch", [8, None])
+def test_a_batch_size_written_into_the_model(name, batch):
+    inputs = keras.Input((8, 8, 1), batch_size=batch, name="image")
+    model = keras.Model(inputs, FIXED[name](inputs))
+    with pytest.raises(UnsupportedError, match="a batch of 8; expected a batch of any size.*write -1"):
+        lowbit.quantize_model(model)
+
+
+def test_a_fixed_batch_that_nothing_depends_on(tmp_path):
+    inputs = keras.Input((8, 8, 1), batch_size=8, name="image")
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
+    model = keras.Model(inputs, layers.Dense(3, name="head")(ops.reshape(x, (-1, 144))))
+    simulation = lowbit.quantize_model(model, calibration=[IMAGES[:8]])
+    assert lowbit.export(simulation, tmp_path / "m.tflite", parity=[IMAGES[:8]]).parity.worst_equal == 1.0
+
+
+def test_functions_as_arguments_are_refused():
+    inputs = keras.Input((8,), name="x")
+    chosen = ops.cond(ops.sum(inputs) > 0, lambda: inputs * 2, lambda: inputs * 3)
+    with pytest.raises(UnsupportedError, match="gives functions to Cond, as ops.cond takes"):
+        lowbit.quantize_model(keras.Model(inputs, layers.Dense(2)(chosen)))
+
+
+def test_what_keras_says_of_a_failing_call_is_passed_on():
+    inputs = keras.Input((None, None, 1), name="image")
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs)))
+    with pytest.raises(UnsupportedError, match="Computed output size would be zero or negative"):
+        lowbit.quantize_model(model, input_shape=(2, 2, 1))
+
+
+def test_indices_beyond_the_table_are_named():
+    inputs = keras.Input((3,), dtype="int32", name="ids")
+    model = keras.Model(inputs, layers.Dense(2)(layers.Embedding(20, 4, name="table")(inputs)))
+    simulation = lowbit.quantize_model(model)
+    with pytest.raises(InputError, match="indices from 0 to 23 for the Embedding 'table'; expected .* 0 to 19"):
+        lowbit.calibrate(simulation, [np.array([[0, 1, 2]]), np.array([[0, 23, 2]])])
+
+
+def test_data_of_one_number_is_told_of():
+    with pytest.warns(UserWarning, match="hold nothing but 0.5 for input 'image'"):
+        lowbit.quantize_model(small_model(), calibration=[np.full((2, 8, 8, 1), 0.5)] * 2)

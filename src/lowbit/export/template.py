@@ -157,6 +157,9 @@ class _Marker:
     def __init__(self, tensor_name: str, marked: dict[str, Any], integer: bool, ends: Collection[str]) -> None:
         self.tensor_name, self.marked, self.integer, self.ends = tensor_name, marked, integer, ends
 
+    def apart(self, tensor: Any) -> Any:
+        return tf.maximum(tensor, tf.constant(_BARRIER * np.float32(1 + len(self.marked))))
+
     def __call__(self, suffix: str, tensor: Any, quantizer: Any) -> Any:
         name = point_name(self.tensor_name, suffix)
         is_float = tensor.dtype.is_floating
@@ -192,7 +195,7 @@ def _is_barrier(model: Any, operator: Any) -> bool:
     """The converter may carry a barrier across a reshape, so barriers are known by their constant."""
     tensors = model.subgraphs[0].tensors
     limit = flatbuffer.constant(model, tensors[int(operator.inputs[1])])
-    return limit is not None and limit.size == 1 and limit[0] == _BARRIER
+    return limit is not None and limit.size == 1 and limit[0] <= _BARRIER
 
 
 def _through(before: Mapping[int, int], tensor: int) -> int:

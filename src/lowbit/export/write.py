@@ -32,6 +32,12 @@ _SMALL = (schema.TensorType.FLOAT16, schema.TensorType.INT8, schema.TensorType.I
 LEAST_WITHIN_ONE = 0.5
 """Share of an 8-bit tensor's codes that must be within one of the simulation's, where answers are checked."""
 
+_NEAR = 0.95
+"""Share of a tensor's codes within one of the simulation's."""
+
+FARTHEST_OF_16_BITS = 3277
+"""Codes, a twentieth of the range, at an output: 16-bit operations are simulated near, not to the last code."""
+
 VARIANTS = ("float32", "float16", "dynamic-w8", "weight-w8")
 
 
@@ -193,6 +199,17 @@ def _check_agreement(simulation: Simulation, parity: ParityResult, least: float 
 def _check_tensors(simulation: Simulation, parity: ParityResult) -> None:
     """Rounding differs by a code here and there; 8-bit integers that mostly differ by more are another computation."""
     quantizers = integers.tensor_quantizers(simulation)
+    makers = {output: layer.tensor_name for layer, _, output in simulation.graph()}
+    ends = [quantizers.get(makers.get(id(tensor), "")) for tensor in simulation.outputs]
+    largest = parity.output_max_codes or 0
+    if largest > FARTHEST_OF_16_BITS and all(end is None or end.bits == 16 for end in ends):
+        near = next((one for one in parity.per_tensor if one.within_one < _NEAR), parity.per_tensor[-1])
+        raise ExportError(
+            f"a 16-bit output of the file is up to {largest} codes from the simulation's, {largest / 65534:.0%} of its "
+            f"range; expected at most {FARTHEST_OF_16_BITS / 65534:.0%}; the first that is not near is {near.name!r} "
+            f"({near.op}), whose 16-bit kernel is less exact than the simulation; no file was written: give the layer "
+            "8-bit activations or keep it float with a rule, or pass least_agreement=None to have the file all the same"
+        )
     compared = [tensor for tensor in parity.per_tensor if quantizers[tensor.name].bits == 8]
     worst = min(compared, key=lambda tensor: tensor.within_one, default=None)
     if worst is not None and worst.within_one < LEAST_WITHIN_ONE:

@@ -14,7 +14,7 @@ import keras
 from keras import tree
 
 from lowbit.errors import UnsupportedError
-from lowbit.graph.opening import Opened, TracingError, opened
+from lowbit.graph.opening import Opened, TracingError, check_takes_values, opened, without_training
 from lowbit.graph.refusing import check_call
 
 Shape = tuple[int | None, ...]
@@ -108,17 +108,22 @@ def is_composite(operation: Any) -> bool:
 
 
 def _top(model: keras.Model, input_shape: Any) -> Opened:
-    if input_shape is None and (graph := functional_graph(model)) is not None:
-        names = [tensor.name for tensor in graph.inputs]
-        return Opened(graph.inputs, names, graph.outputs, graph._inputs_struct, graph._outputs_struct, ordered(graph))
+    graph = functional_graph(model)
     try:
-        return opened(model, input_shape)
+        # a fixed batch may be written into arguments of the model's operations: traced anew, with a free one
+        if input_shape is not None or graph is None or any(one.shape[0] not in (None, 1) for one in graph.inputs):
+            return opened(model, input_shape)
+        nodes = ordered(graph)
+        check_takes_values(model, nodes)
+        names = [tensor.name for tensor in graph.inputs]
+        return Opened(graph.inputs, names, graph.outputs, graph._inputs_struct, graph._outputs_struct, nodes)
     except TracingError as error:
         elsewhere = "" if keras.backend.backend() == "tensorflow" else ", with KERAS_BACKEND=tensorflow"
         raise UnsupportedError(
             received=f"model {model.name!r} of type {type(model).__name__}, which cannot be traced: {error}",
             expected="a built model whose call is made of layers and keras.ops, without Python control flow on values",
-            mend="call it once on a batch, replace other operations by keras.ops, or build it with keras.Input; "
+            mend="call it once on a batch or give input_shape, replace other operations by keras.ops, or build it with "
+            "keras.Input; "
             f"its float32, float16, dynamic-w8 and weight-w8 files can be made as it is{elsewhere}",
         ) from error
 
@@ -186,6 +191,7 @@ class _Flattener:
             return Slot(known[id(value)]) if isinstance(value, keras.KerasTensor) else value
 
         args, kwargs = node.arguments.convert(slot)
+        kwargs = without_training(operation, kwargs)
         outputs = tuple(self.tensor(tensor) for tensor in node.output_tensors)
         known.update(zip(map(id, node.output_tensors), outputs, strict=True))
         use = self.uses[id(operation)]

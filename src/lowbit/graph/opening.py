@@ -6,6 +6,7 @@ afterwards as it was.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,10 @@ from keras import ops, tree
 
 from lowbit.errors import UnsupportedError
 from lowbit.graph.remembering import changes_refused
+
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
+_KERAS_HEADING = "Exception encountered when calling"
+"""Keras says first where an error was, then what it was."""
 
 
 class TracingError(Exception):
@@ -60,12 +65,12 @@ def opened(layer: Any, input_shape: Any = None, arguments: Any = None) -> Opened
         if any(not isinstance(tensor, keras.KerasTensor) for tensor in flat):
             raise TracingError(f"{layer.name!r} returns something else than tensors made from its inputs")
         nodes = _ordered(flat, {id(tensor) for tensor in inputs}, layer)
-        _check_takes_values(layer, nodes)
+        check_takes_values(layer, nodes)
     structure = args[0] if len(args) == 1 and not kwargs else list(inputs)
     return Opened(inputs, names or [tensor.name for tensor in inputs], flat, structure, outputs, nodes)
 
 
-def _check_takes_values(layer: Any, nodes: Sequence[Any]) -> None:
+def check_takes_values(layer: Any, nodes: Sequence[Any]) -> None:
     """TracingError where an operation is given functions, as ops.cond is: they hold on to what the trace made."""
     for node in nodes:
         arguments = tree.flatten((node.arguments.args, node.arguments.kwargs))
@@ -75,7 +80,8 @@ def _check_takes_values(layer: Any, nodes: Sequence[Any]) -> None:
 
 
 def _reason(layer: Any, error: Exception) -> str:
-    words = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    lines = [_COLOURS.sub("", line).strip() for line in str(error).splitlines()]
+    words = next((line for line in lines if line and not line.startswith(_KERAS_HEADING)), "")
     return f"{layer.name!r} ({type(layer).__name__}): {type(error).__name__}: {words}"[:300]
 
 
@@ -86,7 +92,13 @@ def _fresh_arguments(layer: Any, arguments: Any) -> tuple[tuple[Any, ...], dict[
         return keras.KerasTensor(value.shape, dtype=value.dtype, name=value.name)
 
     args, kwargs = arguments.convert(fresh)
-    return args, kwargs, []
+    return args, without_training(layer, kwargs), []
+
+
+def without_training(layer: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """A functional model that is called hands `training` to layers that do not take it, and Keras drops it there."""
+    takes_training = "training" in inspect.signature(layer.call).parameters
+    return {name: value for name, value in kwargs.items() if takes_training or name != "training"}
 
 
 def _built_arguments(layer: Any, input_shape: Any) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:

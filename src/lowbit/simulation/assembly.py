@@ -18,12 +18,12 @@ from lowbit.simulation.copies import copied, held
 from lowbit.simulation.dense import QuantizedDense
 from lowbit.simulation.embedding import QuantizedEmbedding
 from lowbit.simulation.model import Simulation
-from lowbit.simulation.moving import SameScale
+from lowbit.simulation.moving import ONLY_MOVING, SameScale
 from lowbit.simulation.operations import QuantizedOperation
 from lowbit.simulation.passing import Identity, KeptFloat, QuantizeInput
 from lowbit.simulation.products import ProductDtypes
 from lowbit.simulation.requantizing import Requantize
-from lowbit.spec import LayerSetting, Spec
+from lowbit.spec import LayerSetting, Spec, output_setting
 
 WEIGHTED: Mapping[str, type[SimulatedLayer]] = {
     "conv2d": QuantizedConv2D,
@@ -62,6 +62,7 @@ class Assembly:
         self.requantized: dict[int, Any] = {}
         self.integer: dict[int, Any] = {}
         self.floating: dict[int, Any] = {}
+        self.needed = _read_in_integers(steps, graph, builder)
 
     def simulation(self) -> Simulation:
         """Not yet linked."""
@@ -85,8 +86,10 @@ class Assembly:
 
     def _place(self, step: Step) -> None:
         """Call the step's layer on its inputs; float where all its inputs are and it computes nothing."""
-        stays_float = step.kind in ("float", "embedding") or (
-            step.kind == "identity" and step.inputs[0] not in self.integer
+        stays_float = (
+            step.kind in ("float", "embedding")
+            or (step.kind == "identity" and step.inputs[0] not in self.integer)
+            or (step.kind in ONLY_MOVING and step.inputs[0] in self.floating and step.output not in self.needed)
         )
         bits = self._bits(step)
         if stays_float:
@@ -103,7 +106,12 @@ class Assembly:
         (self.floating if makes_float else self.integer)[step.output] = made
 
     def _bits(self, step: Step) -> int:
-        return self.spec.activations if step.node is None else self.settings[step.node.path].activations
+        return self._output_setting(step)[0]
+
+    def _output_setting(self, step: Step) -> tuple[int, bool]:
+        """Bits, and whether the zero point is 0."""
+        settings = [self.settings[member] for member in step.members]
+        return output_setting(settings) if settings else (self.spec.activations, self.spec.activations == 16)
 
     def _as_it_is(self, tensor: int) -> Any:
         return self.floating[tensor] if tensor in self.floating else self.integer[tensor]
@@ -114,7 +122,7 @@ class Assembly:
             source = self.floating[tensor]
             if not str(source.dtype).startswith("float"):
                 raise UnsupportedError(
-                    received=f"whole numbers ({source.dtype}) from {source.name!r} in arithmetic",
+                    received=f"whole numbers ({self.builder.dtypes[tensor]}) from {source.name!r} in arithmetic",
                     expected="whole numbers as indices of an Embedding only",
                     mend="make the input float32 (keras.Input(..., dtype='float32'))",
                 )
@@ -177,10 +185,11 @@ class Assembly:
 
     def _made(self, step: Step) -> SimulatedLayer:
         setting = self.settings[step.node.path] if step.node is not None else None
+        bits, is_symmetric = self._output_setting(step)
         common: dict[str, Any] = {
             "name": step.name,
-            "activation_bits": self._bits(step),
-            "symmetric": bool(setting and setting.symmetric and setting.activations == 8),
+            "activation_bits": bits,
+            "symmetric": is_symmetric and bits == 8,
             "is_learned": self.is_learned,
             "members": step.members,
             "uses": self.uses[step.owner] if step.owner is not None else 1,
@@ -254,6 +263,20 @@ class Assembly:
         """The number of the model's weight that a parameter is, and its transpose; None for a constant."""
         number = self.numbers.get(id(parameter.source))
         return None if number is None else [number, None if parameter.axes is None else list(parameter.axes)]
+
+
+def _read_in_integers(steps: Sequence[Step], graph: FlatGraph, builder: Builder) -> set[int]:
+    """Tensors that integer operations, or the model's outputs, depend on through nothing but moved values.
+
+    A float tensor that is only moved and then read in float stays so: the converter joins what moves it with the moves
+    of the float operation, and no tensor is left that could be quantized.
+    """
+    needed = {builder.bound[number] for number in graph.outputs}
+    for step in reversed(steps):
+        passes_on = step.kind == "identity" or step.kind in ONLY_MOVING
+        if step.kind not in ("float", "embedding") and (not passes_on or step.output in needed):
+            needed.update(step.tensors)
+    return needed
 
 
 def _behind(tensor: Any, kind: type[SimulatedLayer]) -> Any:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Activation ranges from data."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from lowbit.errors import InputError
 from lowbit.quantizers import ActivationQuantizer, Mode, forward_mode
+from lowbit.simulation.embedding import QuantizedEmbedding
 from lowbit.simulation.model import Simulation, require_model
 
 METHODS = ("minmax",)
@@ -44,6 +46,8 @@ def calibrate(simulation: Simulation, batches: Iterable[Any], *, method: str = "
     checked = [model_inputs(simulation, batch, number) for number, batch in enumerate(batches)]
     if not checked:
         raise InputError(received="no calibration batches", expected="at least one batch", mend="pass training data")
+    _tell_of_constant_data(simulation, checked)
+    _check_indices(simulation, checked)
     quantizers = {
         name: quantizer
         for name, quantizer in simulation.quantizers().items()
@@ -63,6 +67,38 @@ def calibrate(simulation: Simulation, batches: Iterable[Any], *, method: str = "
         for variable, values in zip(variables, before, strict=True):
             variable.assign(values)
         raise
+
+
+def _of_input(name: str, batches: Sequence[Any]) -> list[np.ndarray]:
+    return [batch[name] if isinstance(batch, dict) else batch for batch in batches]
+
+
+def _check_indices(simulation: Simulation, batches: Sequence[Any]) -> None:
+    """Raises InputError for indices beyond the table of an Embedding that reads an input."""
+    names = {id(tensor): tensor.name for tensor in simulation.inputs}
+    for layer, sources, _ in simulation.graph():
+        if not isinstance(layer, QuantizedEmbedding) or sources[0] not in names:
+            continue
+        rows, arrays = int(layer.layer.input_dim), _of_input(names[sources[0]], batches)
+        low, high = min(int(one.min(initial=0)) for one in arrays), max(int(one.max(initial=0)) for one in arrays)
+        if low < 0 or high >= rows:
+            raise InputError(
+                received=f"indices from {low} to {high} for the Embedding {layer.name!r}",
+                expected=f"whole numbers from 0 to {rows - 1}",
+                mend="encode the data with the vocabulary that the model was trained with",
+            )
+
+
+def _tell_of_constant_data(simulation: Simulation, batches: Sequence[Any]) -> None:
+    """One number for all of an input gives ranges that hold this number, and hardly another."""
+    for tensor in simulation.inputs:
+        arrays = _of_input(tensor.name, batches)
+        first = arrays[0].reshape(-1)[:1]
+        if arrays[0].dtype.kind == "f" and first.size and all((array == first).all() for array in arrays):
+            warnings.warn(
+                f"calibration data hold nothing but {first[0]:g} for input {tensor.name!r}: others will be clipped",
+                stacklevel=3,
+            )
 
 
 def _check_range(name: str, quantizer: ActivationQuantizer) -> None:

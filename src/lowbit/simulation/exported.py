@@ -15,6 +15,10 @@ class Mark(Protocol):
     integer: bool
     """Whether the file will be quantized."""
 
+    def apart(self, tensor: Tensor) -> Tensor:
+        """The same tensor; what reads this one is not merged with the same done to it elsewhere."""
+        ...
+
     def __call__(self, suffix: str, tensor: Tensor, quantizer: TensorQuantizer | None) -> Tensor: ...
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from lowbit.graph.primitives import PRIMITIVES
+from lowbit.graph.primitives import PRIMITIVES, SAME_AS_INPUT
 from lowbit.quantizers import Mode, current_mode, record
 from lowbit.quantizers.reductions import average_pool
 from lowbit.quantizers.resizing import resize_bilinear, resize_nearest
@@ -15,6 +15,9 @@ from lowbit.simulation.base import SimulatedLayer, Tensor
 
 COMPUTING = ("average_pool", "resize")
 """Kinds whose codes are not among those of the input."""
+
+ONLY_MOVING = set(SAME_AS_INPUT) - {*COMPUTING, "max_pool"}
+"""Kinds that move values and nothing else."""
 
 
 @keras.saving.register_keras_serializable("lowbit")
@@ -27,6 +30,14 @@ class SameScale(SimulatedLayer):
     """
 
     passes_scale = True
+
+    @property
+    def fate(self) -> str:  # type: ignore[override]
+        return "quantized" if self.sources() != (None,) else "kept float"
+
+    @property
+    def reason(self) -> str:  # type: ignore[override]
+        return "" if self.fate == "quantized" else "moves a float tensor that is read in float"
 
     def __init__(self, *, kind: str, settings: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -128,6 +128,7 @@ class QuantizedOperation(SimulatedLayer):
         settings = self.settings
         if self.has_float_form and mark.integer:
             settings = {}  # the output's range ends at the maximum: codes saturate there
+            values = [mark.apart(values[0])]  # one of another maximum is another tensor
         y = apply_relu(PRIMITIVES[self.kind](*values, **settings), self.activation)
         return mark("", y, self.output_quantizer)
 

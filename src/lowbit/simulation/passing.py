@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from lowbit.graph import Slot, output_spec
 from lowbit.quantizers import Mode, current_mode, record
@@ -92,7 +92,7 @@ class KeptFloat(WrappingLayer):
     Args:
         layer: the layer or operation.
         arguments: `(args, kwargs)` of each call, in a list, with a `Slot` (or `{"slot": position}`) in place of each
-            tensor. One alone is that of all calls.
+            tensor. One alone is that of all calls. Of several outputs a third entry says which one is used.
         reason: why it stays float.
     """
 
@@ -109,12 +109,12 @@ class KeptFloat(WrappingLayer):
 
     def compute_output_spec(self, inputs: Any, training: bool | None = False, use: int = 0) -> Any:
         self.select(use)
-        args, kwargs = self._filled(list(inputs) if isinstance(inputs, (list, tuple)) else [inputs])
+        args, kwargs, pick = self._filled(list(inputs) if isinstance(inputs, (list, tuple)) else [inputs])
         # Traces the layer's call where the layer, a user's own say, does not compute its output shape.
-        made = output_spec(self.layer, *args, **kwargs)
+        made = _picked(output_spec(self.layer, *args, **kwargs), pick)
         return keras.KerasTensor(made.shape, dtype=self.compute_dtype)
 
-    def _filled(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _filled(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any], int | None]:
         def fill(value: Any) -> Any:
             if isinstance(value, list):
                 return [fill(one) for one in value]
@@ -131,8 +131,8 @@ class KeptFloat(WrappingLayer):
                     return tuple(fill(one) for one in values)
             return {key: fill(one) for key, one in value.items()}
 
-        args, kwargs = fill(self.arguments[self._use])
-        return args, kwargs
+        args, kwargs, *pick = fill(self.arguments[self._use])
+        return args, kwargs, pick[0] if pick else None
 
     def tensor_quantizer(self) -> TensorQuantizer | None:
         return None
@@ -149,10 +149,10 @@ class KeptFloat(WrappingLayer):
         return self._applied(values, bool(training) and current_mode() is Mode.SIMULATE)
 
     def _applied(self, inputs: Sequence[Tensor], training: bool) -> Tensor:
-        args, kwargs = self._filled(inputs)
+        args, kwargs, pick = self._filled(inputs)
         if "training" in inspect.signature(self.layer.call).parameters:
             kwargs = {**kwargs, "training": training}
-        return self.layer(*args, **kwargs)
+        return _picked(self.layer(*args, **kwargs), pick)
 
     def deploy(self, inputs: list[Tensor], constants: Mapping[str, Tensor], mark: Mark) -> Tensor:
         return mark("", self.float_output(inputs), None)
@@ -168,6 +168,10 @@ class KeptFloat(WrappingLayer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"reason": self.reason, "arguments": self.arguments}
+
+
+def _picked(outputs: Any, pick: int | None) -> Any:
+    return outputs if pick is None else tree.flatten(outputs)[pick]
 
 
 def _slots_written(arguments: Any) -> Any:

@@ -5,7 +5,7 @@
 """
 
 from lowbit.spec.bits import ACTIVATION_BITS, WEIGHT_BITS, Spec
-from lowbit.spec.resolve import LayerSetting, resolve
+from lowbit.spec.resolve import LayerSetting, output_setting, resolve
 from lowbit.spec.rule import LayerView, Rule
 
-__all__ = ["ACTIVATION_BITS", "WEIGHT_BITS", "LayerSetting", "LayerView", "Rule", "Spec", "resolve"]
+__all__ = ["ACTIVATION_BITS", "WEIGHT_BITS", "LayerSetting", "LayerView", "Rule", "Spec", "output_setting", "resolve"]

@@ -5,7 +5,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lowbit.errors import InputError
@@ -28,6 +28,8 @@ class LayerSetting:
     per_channel: bool = True
     symmetric: bool = False
     keep_float: bool = False
+    said_by: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """For each setting that a rule made, which rule."""
 
 
 def resolve(spec: Spec | str, rules: Iterable[Rule], layers: Sequence[LayerView]) -> dict[str, LayerSetting]:
@@ -42,13 +44,28 @@ def resolve(spec: Spec | str, rules: Iterable[Rule], layers: Sequence[LayerView]
     """
     spec, rules = Spec.parse(spec), check_rules(rules)
     said: dict[str, dict[str, Any]] = {layer.path: {} for layer in layers}
-    for rule in rules:
+    said_by: dict[str, dict[str, int]] = {layer.path: {} for layer in layers}
+    for number, rule in enumerate(rules):
         selected = [layer for layer in layers if rule.selects(layer)]
         if not selected:
             raise _selects_nothing(rule, layers)
         for layer in selected:
             said[layer.path].update(rule.settings)
-    return {path: _setting(spec, path, settings) for path, settings in said.items()}
+            said_by[layer.path].update(dict.fromkeys(rule.settings, number))
+    return {path: _setting(spec, path, settings, said_by[path]) for path, settings in said.items()}
+
+
+def output_setting(settings: Sequence[LayerSetting]) -> tuple[int, bool]:
+    """Bits of the output of layers that are one op of the file, and whether its zero point is 0: the latest rule wins.
+
+    >>> rules = [Rule(match="conv", activations=16), Rule(match="relu", activations=8)]
+    >>> layers = [LayerView(name=name, layer_type="Layer", path=name) for name in ("conv", "relu")]
+    >>> output_setting(list(resolve("w8a8", rules, layers).values()))
+    (8, False)
+    """
+    activations = max(settings, key=lambda one: one.said_by.get("activations", -1)).activations
+    latest = max(settings, key=lambda one: one.said_by.get("symmetric", -1))
+    return activations, activations == 16 or ("symmetric" in latest.said_by and latest.symmetric)
 
 
 def check_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -70,7 +87,7 @@ def _no_rule(value: object, wanted_as: str) -> InputError:
     )
 
 
-def _setting(spec: Spec, path: str, said: dict[str, Any]) -> LayerSetting:
+def _setting(spec: Spec, path: str, said: dict[str, Any], said_by: Mapping[str, int]) -> LayerSetting:
     activations = said.get("activations", spec.activations)
     settings = {"weights": None, "activations": activations, "symmetric": activations == 16} | said
     if activations == 16 and not settings["symmetric"]:
@@ -79,7 +96,7 @@ def _setting(spec: Spec, path: str, said: dict[str, Any]) -> LayerSetting:
             expected="zero point 0, the only one that 16-bit activations have",
             mend="give the layer 8-bit activations, or add a last rule with symmetric=true",
         )
-    return LayerSetting(**settings)
+    return LayerSetting(**settings, said_by=said_by)
 
 
 def _selects_nothing(rule: Rule, layers: Sequence[LayerView]) -> InputError:

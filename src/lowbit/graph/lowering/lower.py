@@ -32,6 +32,7 @@ OPENED = (layers.MultiHeadAttention, layers.GroupQueryAttention, layers.Attentio
 WIDE = "values of a mask, so large that they leave the others no codes"
 LARGE = 9999.0
 MASKING = ("Add", "Subtract", "Multiply", "Where")
+SETTING_SHAPES = ("Reshape", "BroadcastTo")
 BOUNDING = ("Softmax", "Sigmoid", "Tanh", "DotProductAttention")
 
 
@@ -92,29 +93,47 @@ def _written_out(builder: Builder, node: Node, reason: str | None) -> Any:
     return keep_whole(builder, node, reason or "")
 
 
-def keep_whole(builder: Builder, node: Node, reason: str) -> int:
-    """The node as it is, in float."""
-    if len(node.outputs) != 1:
+def keep_whole(builder: Builder, node: Node, reason: str) -> list[int]:
+    """The node as it is, in float; its one output that is used stands for all."""
+    graph = builder.recorded
+    read = {*graph.outputs, *(tensor for other in graph.nodes for tensor in other.inputs)}
+    used = [number for number, output in enumerate(node.outputs) if output in read]
+    if len(used) > 1:
         raise UnsupportedError(
-            received=f"{node.path!r} ({type(node.operation).__name__}) with {len(node.outputs)} outputs, "
+            received=f"{node.path!r} ({type(node.operation).__name__}) with {len(used)} outputs that are used, "
             f"kept float: {reason}",
-            expected="layers without integer form to have one output",
-            mend="return one of them, or give the layer's parts as layers of their own",
+            expected="layers without integer form to have one output that is used",
+            mend="use one of them, or give the layer's parts as layers of their own",
         )
-    (shape,) = builder.made_shapes()
-    return builder.kept_float(
+    pick = used[0] if used else 0
+    _require_free_batch(graph, node, pick)
+    made = builder.kept_float(
         node.operation,
         builder.tensors(),
-        shape,
+        builder.made_shapes()[pick],
         reason,
-        arguments=_by_position(node),
-        dtype=builder.recorded.dtypes[node.outputs[0]],
+        arguments=(*_by_position(node), *([pick] if len(node.outputs) > 1 else [])),
+        dtype=graph.dtypes[node.outputs[pick]],
     )
+    return [made] * len(node.outputs)
 
 
-def _by_position(node: Node) -> Any:
+def _require_free_batch(graph: FlatGraph, node: Node, pick: int) -> None:
+    """A file has one sample: a batch of another size, written into the model, would cut it up or repeat it."""
+    shape = graph.shapes[node.outputs[pick]]
+    is_set = shape[:1] not in ((), (None,), (1,)) and any(graph.shapes[one][:1] == (None,) for one in node.inputs)
+    if is_set and type(node.operation).__name__ in SETTING_SHAPES:
+        raise UnsupportedError(
+            received=f"{node.path!r} ({type(node.operation).__name__}) to the shape {shape}, a batch of {shape[0]}",
+            expected="a batch of any size, as a file computes one sample",
+            mend="write -1 for the batch axis, or the data's own size, keras.ops.shape(x)[0]",
+        )
+
+
+def _by_position(node: Node) -> tuple[Any, Any]:
     """The call's arguments with slots numbered by the position among the node's inputs."""
     positions = iter(range(len(node.inputs)))
-    return tree.map_structure(
+    args, kwargs = tree.map_structure(
         lambda value: Slot(next(positions)) if isinstance(value, Slot) else value, (node.args, dict(node.kwargs))
     )
+    return args, kwargs

@@ -50,6 +50,7 @@ CASES: dict[str, Case] = {
     "Conv2D, dilated": (layers.Conv2D(16, 3, dilation_rate=2), [IMAGE]),
     "Conv2D, groups": (layers.Conv2D(16, 3, groups=4), [IMAGE]),
     "Conv2DTranspose": (layers.Conv2DTranspose(8, 3, strides=2, padding="same"), [IMAGE]),
+    "Conv2DTranspose, strides beyond the kernel": (layers.Conv2DTranspose(8, 2, strides=3, padding="same"), [IMAGE]),
     "DepthwiseConv2D": (layers.DepthwiseConv2D(3, padding="same"), [IMAGE]),
     "SeparableConv2D": (layers.SeparableConv2D(16, 3), [IMAGE]),
     "Dense": (layers.Dense(32, activation="relu"), [FLAT]),

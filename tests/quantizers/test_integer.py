@@ -33,18 +33,28 @@ def test_add(first, second, scales, output_scale, zero_point, expected):
     assert numbers(codes) == [expected]
 
 
-def test_fixed_point_requantization_rounds_twice():
+@pytest.mark.parametrize("half_up", [True, False])
+def test_fixed_point_requantization_rounds_twice(half_up):
     # x 0.25 is x 2^30 >> 31, then >> 1: 5 -> round(2.5) = 3 -> round(1.5) = 2, although 5 / 4 = 1.25
-    one = ops.ones((1,))
-    codes = integer.requantize_fixed_point(np.array([5.0, 4.0, -5.0], dtype="float32"), (one, 0.25 * one, one), 0.0)
+    one, sums = ops.ones((1,)), np.array([5.0, 4.0, -5.0], dtype="float32")
+    codes = integer.requantize_fixed_point(sums, (one, 0.25 * one, one), 0.0, half_up=half_up)
     assert numbers(codes) == [2, 1, -1]
+
+
+@pytest.mark.parametrize(("half_up", "expected"), [(True, -1), (False, -2)])
+def test_the_second_rounding_of_a_negative_half(half_up, expected):
+    # x 0.25: -6 -> round(-3.0) = -3 -> -1.5, which lies between -1 (up) and -2 (away from zero)
+    one, sums = ops.ones((1,)), np.array([-6.0], dtype="float32")
+    codes = integer.requantize_fixed_point(sums, (one, 0.25 * one, one), 0.0, half_up=half_up)
+    assert numbers(codes) == [expected]
 
 
 @pytest.mark.parametrize("exponent", [-20, -31, -33, -34, -62, -64, -100])
 def test_a_channel_of_tiny_weights_gives_the_zero_point(exponent):
     scales = np.array([1.0], "float32"), np.array([2.0**exponent], "float32"), np.array([1.0], "float32")
     accumulator = np.array([5.0, -100_000.0, 0.0], dtype="float32")
-    codes = integer.requantize_fixed_point(accumulator, [ops.convert_to_tensor(scale) for scale in scales], 3.0)
+    tensors = [ops.convert_to_tensor(scale) for scale in scales]
+    codes = integer.requantize_fixed_point(accumulator, tensors, 3.0, half_up=True)
     assert numbers(codes) == [3, 3, 3]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from lowbit.quantizers.elementwise_fixed_point import floor, half_up_product, multiplier_of
+from lowbit.quantizers.elementwise_fixed_point import floor, half_away, half_up_product, multiplier_of
 from lowbit.quantizers.on_jax import in_float64
 
 Tensor = Any
@@ -33,16 +33,19 @@ def requantize(accumulator: Tensor, multiplier: Tensor, zero_point: Tensor) -> T
 
 
 @in_float64
-def requantize_fixed_point(accumulator: Tensor, scales: Sequence[Tensor], zero_point: Tensor) -> Tensor:
-    """As LiteRT's built-in kernels do, which run 4-bit convolutions: as `elementwise_fixed_point.multiply`, but half up
-    at the shift right too. Found by comparing codes with LiteRT 2.3 on x86.
+def requantize_fixed_point(
+    accumulator: Tensor, scales: Sequence[Tensor], zero_point: Tensor, *, half_up: bool
+) -> Tensor:
+    """As LiteRT's built-in kernels do, rounded twice as by `elementwise_fixed_point.multiply`: at the shift right half away
+    from zero in a transposed convolution, `half_up` in 4-bit ones. Found by comparing codes with LiteRT 2.3 on x86.
 
     `scales` are those of input, weights and output.
     """
     input_scale, weight_scale, output_scale = (ops.cast(scale, "float64") for scale in scales)
     multiplier = multiplier_of(input_scale * weight_scale / output_scale)
     high = half_up_product(ops.cast(accumulator, "float64") * multiplier.left, multiplier.significand)
-    return ops.cast(floor(high * multiplier.right + 0.5), "float32") + zero_point
+    shifted = high * multiplier.right
+    return ops.cast(floor(shifted + 0.5) if half_up else half_away(shifted), "float32") + zero_point
 
 
 def exact_product_sum(

@@ -65,6 +65,8 @@ class QuantizedConv2DTranspose(WeightedLayer):
     The kernel is (height, width, output channels, input channels).
     """
 
+    built_in_half_up = False
+
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
         conv = self.layer
         return ops.conv_transpose(
@@ -88,6 +90,11 @@ class QuantizedConv2DTranspose(WeightedLayer):
 
     def as_stored(self, kernel: Tensor) -> Tensor:
         return ops.transpose(kernel, (0, 1, 3, 2))
+
+    def runs_built_in(self) -> bool:
+        """XNNPACK takes no strides beyond the kernel where the output is filled up to "same"."""
+        sizes = zip(self.layer.kernel.shape[:2], self.layer.strides, strict=True)
+        return self.layer.padding == "same" and any(stride > size for size, stride in sizes)
 
     def multiply_accumulates(self) -> int:
         """Each input element meets each kernel element of its channel."""

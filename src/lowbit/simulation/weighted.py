@@ -31,6 +31,9 @@ class WeightedLayer(WrappingLayer):
         product_dtype: "float16" or "bfloat16" for the products of training steps, None for float32.
     """
 
+    built_in_half_up = True
+    """How the built-in kernel rounds at its last shift, where it runs the op."""
+
     def __init__(
         self,
         *,
@@ -154,7 +157,8 @@ class WeightedLayer(WrappingLayer):
         input_scale, _ = self.source().parameters()
         scale, zero_point = self.output_quantizer.parameters()
         if self.runs_built_in():
-            result = integer.requantize_fixed_point(accumulator, (input_scale, weight_scale, scale), zero_point)
+            scales = (input_scale, weight_scale, scale)
+            result = integer.requantize_fixed_point(accumulator, scales, zero_point, half_up=self.built_in_half_up)
         else:
             result = integer.requantize(accumulator, quotient(input_scale * weight_scale, scale), zero_point)
         return integer.clamp(result, *activation_codes(self.activation, scale, zero_point))

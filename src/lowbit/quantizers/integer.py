@@ -37,7 +37,7 @@ def requantize_fixed_point(
     accumulator: Tensor, scales: Sequence[Tensor], zero_point: Tensor, *, half_up: bool
 ) -> Tensor:
     """As LiteRT's built-in kernels do, rounded twice as by `elementwise_fixed_point.multiply`: at the shift right half
-    away from zero in a transposed convolution, `half_up` in 4-bit ones. Found by comparing codes with LiteRT 2.3 on x86.
+    away from zero in a transposed convolution, `half_up` in 4-bit ones. Found by comparing codes with LiteRT 2.3, x86.
 
     `scales` are those of input, weights and output.
     """

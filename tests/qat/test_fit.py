@@ -100,8 +100,8 @@ def test_frozen_statistics_of_a_new_batch_norm_are_told():
     simulation = quantize_model(model, calibration=[data])
     once = {"epochs": 1, "learning_rate": 1e-4}
     with pytest.warns(UserWarning, match="2 batch norms, 'norm' first, are frozen with the statistics of a new layer"):
-        qat.fit(simulation, batches, None, **once)
+        qat.fit(simulation, batches, None, batch_norm="freeze", **once)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         qat.fit(simulation, batches, None, batch_norm="train", **once)
-        qat.fit(simulation, batches, None, **once)
+        qat.fit(simulation, batches, None, batch_norm="freeze", **once)

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from lowbit.simulation.model import Simulation
+from lowbit.simulation.moving import MOVED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,13 @@ def fates(simulation: Simulation) -> list[Fate]:
                 weight_bits=getattr(layer, "weight_bits", None),
             )
             known = found.get(member)
-            if known is None or (known.fate == "quantized" and (fate.fate != known.fate or fate.weight_bits)):
+            if known is None or _tells_more(fate, known):
                 found[member] = fate
     return list(found.values())
+
+
+def _tells_more(fate: Fate, known: Fate) -> bool:
+    """What stays float for a reason of its own before what is moved for it, that before integers."""
+    if known.fate == "quantized":
+        return fate.fate != known.fate or bool(fate.weight_bits)
+    return known.reason == MOVED and fate.fate != "quantized" and fate.reason != MOVED

@@ -16,6 +16,7 @@ from lowbit.simulation.base import SimulatedLayer, Tensor
 COMPUTING = ("average_pool", "resize")
 """Kinds whose codes are not among those of the input."""
 
+MOVED = "moves a float tensor that is read in float"
 ONLY_MOVING = set(SAME_AS_INPUT) - {*COMPUTING, "max_pool"}
 """Kinds that move values and nothing else."""
 
@@ -37,7 +38,7 @@ class SameScale(SimulatedLayer):
 
     @property
     def reason(self) -> str:  # type: ignore[override]
-        return "" if self.fate == "quantized" else "moves a float tensor that is read in float"
+        return "" if self.fate == "quantized" else MOVED
 
     def __init__(self, *, kind: str, settings: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

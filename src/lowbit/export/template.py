@@ -238,7 +238,7 @@ def _find_labels(model: Any, labels: Mapping[str, int]) -> dict[str, tuple[int, 
 
 
 def _float_scopes(model: Any, simulation: Simulation, points: list[str]) -> tuple[str, ...]:
-    kept = {layer.tensor_name for layer, _, _ in simulation.graph() if isinstance(layer, KeptFloat)}
+    kept = {layer.tensor_name for layer, _, _ in simulation.graph() if layer.fate != "quantized"}
     quantized = set(points) - kept
     main, *inner = model.subgraphs  # inner: the bodies of loops, such as an LSTM's
     made = [_output_name(main, operator) for operator in main.operators]

@@ -116,15 +116,15 @@ def test_a_tensor_times_itself_is_a_square_of_its_own_rounding(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("size", "strides", "padding"),
-    [(2, 3, "same"), (1, 2, "same"), ((1, 3), 2, "same"), (2, 4, "valid"), (3, 2, "same")],
+    ("size", "strides", "padding", "channels"),
+    [(2, 3, "same", 4), (1, 2, "same", 21), ((1, 3), 2, "same", 8), (2, 4, "valid", 12), (3, 2, "same", 12)],
     ids=str,
 )
-def test_transposed_convolutions_with_strides_beyond_the_kernel(size, strides, padding, tmp_path):
-    """The first three run in LiteRT's built-in kernel, the others in XNNPACK."""
+def test_transposed_convolutions_with_strides_beyond_the_kernel(size, strides, padding, channels, tmp_path):
+    """The first three run in LiteRT's built-in kernel, eight channels at a time, the others in XNNPACK."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 8, 3), name="image")
-    layer = keras.layers.Conv2DTranspose(4, size, strides=strides, padding=padding, bias_initializer="normal")
+    layer = keras.layers.Conv2DTranspose(channels, size, strides=strides, padding=padding, bias_initializer="normal")
     images = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype("float32")
     simulation = quantize_model(keras.Model(inputs, layer(inputs)), calibration=[images])
     assert export(simulation, tmp_path / "model.tflite", parity=[images]).parity.worst_equal == 1.0

@@ -34,18 +34,20 @@ def requantize(accumulator: Tensor, multiplier: Tensor, zero_point: Tensor) -> T
 
 @in_float64
 def requantize_fixed_point(
-    accumulator: Tensor, scales: Sequence[Tensor], zero_point: Tensor, *, half_up: bool
+    accumulator: Tensor, scales: Sequence[Tensor], zero_point: Tensor, *, half_up: Tensor | bool
 ) -> Tensor:
-    """As LiteRT's built-in kernels do, rounded twice as by `elementwise_fixed_point.multiply`: at the shift right half
-    away from zero in a transposed convolution, `half_up` in 4-bit ones. Found by comparing codes with LiteRT 2.3, x86.
+    """As LiteRT's built-in kernels do, rounded twice as by `elementwise_fixed_point.multiply`; found by comparing codes
+    with LiteRT 2.3 on x86.
 
-    `scales` are those of input, weights and output.
+    `scales` are those of input, weights and output. `half_up`, for each channel or all: half up at the shift, else
+    half away from zero.
     """
     input_scale, weight_scale, output_scale = (ops.cast(scale, "float64") for scale in scales)
     multiplier = multiplier_of(input_scale * weight_scale / output_scale)
     high = half_up_product(ops.cast(accumulator, "float64") * multiplier.left, multiplier.significand)
     shifted = high * multiplier.right
-    return ops.cast(floor(shifted + 0.5) if half_up else half_away(shifted), "float32") + zero_point
+    rounded = ops.where(half_up, floor(shifted + 0.5), half_away(shifted))
+    return ops.cast(rounded, "float32") + zero_point
 
 
 def exact_product_sum(

@@ -65,8 +65,6 @@ class QuantizedConv2DTranspose(WeightedLayer):
     The kernel is (height, width, output channels, input channels).
     """
 
-    built_in_half_up = False
-
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
         conv = self.layer
         return ops.conv_transpose(
@@ -90,6 +88,10 @@ class QuantizedConv2DTranspose(WeightedLayer):
 
     def as_stored(self, kernel: Tensor) -> Tensor:
         return ops.transpose(kernel, (0, 1, 3, 2))
+
+    def built_in_half_up(self, channels: int) -> int:
+        """It computes channels eight at a time, which round half up, and those left over half away from zero."""
+        return channels // 8 * 8
 
     def runs_built_in(self) -> bool:
         """XNNPACK takes no strides beyond the kernel where the output is filled up to "same"."""

@@ -31,9 +31,6 @@ class WeightedLayer(WrappingLayer):
         product_dtype: "float16" or "bfloat16" for the products of training steps, None for float32.
     """
 
-    built_in_half_up = True
-    """How the built-in kernel rounds at its last shift, where it runs the op."""
-
     def __init__(
         self,
         *,
@@ -158,7 +155,8 @@ class WeightedLayer(WrappingLayer):
         scale, zero_point = self.output_quantizer.parameters()
         if self.runs_built_in():
             scales = (input_scale, weight_scale, scale)
-            result = integer.requantize_fixed_point(accumulator, scales, zero_point, half_up=self.built_in_half_up)
+            half_up = np.arange(codes.shape[-1]) < self.built_in_half_up(codes.shape[-1])
+            result = integer.requantize_fixed_point(accumulator, scales, zero_point, half_up=half_up)
         else:
             result = integer.requantize(accumulator, quotient(input_scale * weight_scale, scale), zero_point)
         return integer.clamp(result, *activation_codes(self.activation, scale, zero_point))
@@ -166,6 +164,10 @@ class WeightedLayer(WrappingLayer):
     def runs_built_in(self) -> bool:
         """Whether LiteRT runs this op in its built-in kernel, as XNNPACK does not take it."""
         return False
+
+    def built_in_half_up(self, channels: int) -> int:
+        """How many of the channels the built-in kernel rounds half up at its last shift."""
+        return channels
 
     def constants(self, integer: bool) -> dict[str, Constant]:
         if not integer:

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import pytest
 
+from lowbit.training import batch_norms
+
 PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
 BLOCKS = re.findall(r"^## (.*?)$.*?```python\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
 """Title and Python of each section."""
@@ -30,7 +32,9 @@ def ran(digits, tmp_path_factory) -> dict[str, Any]:
     model = keras.Sequential(
         [
             keras.Input((8, 8, 1), name="image"),
-            keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="conv"),
+            keras.layers.Conv2D(8, 3, strides=2, name="conv"),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.ReLU(name="relu"),
             keras.layers.Flatten(),
             keras.layers.Dense(10, activation="softmax", name="predictions"),
         ]
@@ -47,7 +51,7 @@ def ran(digits, tmp_path_factory) -> dict[str, Any]:
 
 def test_every_section_has_a_block_that_runs(ran) -> None:
     assert list(ran["after"]) == re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
-    assert len(ran["after"]) == 8 and PAGE.count("```python") == 8
+    assert len(ran["after"]) == 9 and PAGE.count("```python") == 9
 
 
 def test_the_backup_is_gone_when_training_ends(ran) -> None:
@@ -58,6 +62,11 @@ def test_learned_ranges_moved_and_were_frozen(ran) -> None:
     quantizer = ran["after"]["Ranges"].sim.quantizers()["conv"]
     assert quantizer.is_learned and float(quantizer.tracking) == 0.0
     assert ran["after"]["Ranges"].sim.get_layer("conv").learned_scale() is not None
+
+
+def test_frozen_statistics_are_those_measured_last(ran) -> None:
+    (norm,), (measured,) = batch_norms(ran["after"]["Batch norm"].sim), ran["measured"]
+    assert np.array_equal(norm.moving_mean.numpy(), measured) and np.abs(measured).max() > 0
 
 
 def test_what_ranges_and_codes_did_is_drawn_and_written(ran) -> None:

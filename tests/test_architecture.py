@@ -24,11 +24,11 @@ ROOMS: dict[str, set[str]] = {
     "graph": {"errors", "spec"},
     "data": BOTTOM,
     "zoo": {"card", *BOTTOM},
-    "runtime": {"results", *BOTTOM},
+    "runtime": {"results", "card", *BOTTOM},
     "simulation": {"spec", "results", "quantizers", "graph", *BOTTOM},
     "training": {"spec", "results", *BOTTOM},
     "qat": {"spec", "results", "quantizers", "graph", "simulation", "training", *BOTTOM},
-    "export": {"spec", "results", "quantizers", "graph", "simulation", "runtime", *BOTTOM},
+    "export": {"spec", "results", "card", "quantizers", "graph", "simulation", "runtime", *BOTTOM},
 }
 ROOMS["recipes"] = {*ROOMS} - {"data", "zoo"}  # takes any batches and any model
 ROOMS["engines"] = BOTTOM  # knows nothing of quantization

@@ -32,8 +32,9 @@ class Card:
     """What travels with a model.
 
     `preprocessing` is what `load_dataset` takes to prepare the same inputs (value range, resize method, image size,
-    channels); `class_names` are in label order; `made_by` tells the recipe's settings and versions. `sha256` is that
-    of the model file: `write_card` fills it in.
+    channels); `class_names` are in label order; `made_by` tells the recipe's settings and versions. `tensors` names the
+    tensors of a `.tflite`, by their number, where the file itself holds short names. `sha256` is that of the model
+    file: `write_card` fills it in.
     """
 
     schema: int = SCHEMA
@@ -42,6 +43,7 @@ class Card:
     outputs: tuple[CardEndpoint, ...] = ()
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     class_names: tuple[str, ...] | None = None
+    tensors: tuple[str, ...] | None = None
     sha256: str = ""
     made_by: Mapping[str, Any] = field(default_factory=dict)
 
@@ -83,6 +85,12 @@ def read_card(model_path: str | os.PathLike[str]) -> Card | None:
     if not Path(model_path).is_file() or card.sha256 != sha256(model_path):
         raise _unusable(path, f"a card for other contents than those of {Path(model_path).name}")
     return card
+
+
+def tensor_names(model_path: str | os.PathLike[str]) -> tuple[str, ...] | None:
+    """The names of a file's tensors by number, from its card; None where there is no card or the file holds them."""
+    card = read_card(model_path)
+    return None if card is None else card.tensors
 
 
 def _unusable(path: Path, found: str) -> FileFormatError:

@@ -41,6 +41,7 @@ def quantize(
     preprocess: options.Preprocess = None,
     calibration_samples: options.CalibrationSamples = 256,
     least_agreement: options.LeastAgreement = LEAST_AGREEMENT,
+    keep_names: options.KeepNames = False,
     python: options.Python = None,
     seed: options.Seed = 0,
 ) -> None:
@@ -56,7 +57,7 @@ def quantize(
     options.share("least-agreement", least_agreement)
     shape = options.input_shape(input_shape)
     from lowbit.cli import subject
-    from lowbit.compare.cards import write_tflite_card
+    from lowbit.export.cards import write_tflite_card
     from lowbit.simulation import quantize_model
 
     taken = subject.open_subject(
@@ -71,7 +72,7 @@ def quantize(
         parity = subject.feed(subject.split_of(taken.dataset).batches(32, limit=PARITY_SAMPLES), taken.model)
     request = recipes.Request(
         model=taken.model, path=path, calibration=calibration, parity=parity, io=io, rules=given,
-        input_shape=taken.input_shape, least_agreement=least_agreement, python=python,
+        input_shape=taken.input_shape, least_agreement=least_agreement, keep_names=keep_names, python=python,
     )  # fmt: skip
     made = chosen.make(request)
     told = {} if taken.told is None else taken.told.preprocessing
@@ -83,6 +84,7 @@ def quantize(
         made_by=subject.made_by(
             "quantize", made.parity, io=io, calibration_samples=calibration_samples, seed=seed, **_written(given)
         ),
+        tensors=made.tensor_names,
     )
     kept = {}
     if made.quantized_tensors and chosen.spec:
@@ -212,6 +214,7 @@ def export(
     preprocess: options.Preprocess = None,
     image_size: options.ImageSize = None,
     least_agreement: options.LeastAgreement = LEAST_AGREEMENT,
+    keep_names: options.KeepNames = False,
     python: options.Python = None,
     seed: options.Seed = 0,
 ) -> None:
@@ -223,8 +226,8 @@ def export(
     options.share("least-agreement", least_agreement)
     from lowbit.card import read_card
     from lowbit.cli import subject
-    from lowbit.compare.cards import write_tflite_card
     from lowbit.export import export as export_simulation
+    from lowbit.export.cards import write_tflite_card
 
     model, card = subject.open_simulation(source), read_card(source)
     if io == "int8" and model.spec.activations != 8:
@@ -238,7 +241,9 @@ def export(
         dataset = subject.data_for_file(source, model, data, preprocess=preprocess, image_size=image_size, seed=seed)
         session.note(subject.counts(dataset))
         batches = subject.feed(subject.split_of(dataset).batches(32, limit=PARITY_SAMPLES), model)
-    made = export_simulation(model, path, io=io, parity=batches, least_agreement=least_agreement, python=python)
+    made = export_simulation(
+        model, path, io=io, parity=batches, least_agreement=least_agreement, keep_names=keep_names, python=python
+    )
     recipe = f"qat-{model.spec.name}" if card is None else card.recipe.removeprefix("keras-")
     preprocessing = {} if card is None else card.preprocessing
     inside = write_tflite_card(
@@ -247,6 +252,7 @@ def export(
         preprocessing=preprocessing if dataset is None else dataset.preprocessing,
         class_names=None if card is None else card.class_names,
         made_by=subject.made_by("export", made.parity, io=io, simulation=source.name),
+        tensors=made.tensor_names,
     )
     _show_file(session, {"recipe": recipe, "io": io, "kept_float": _kept_float(model)}, made, inside)
 

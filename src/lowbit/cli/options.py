@@ -57,6 +57,9 @@ Rules = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Seed of splits, weights and shuffling.")]
 Io = Annotated[str, typer.Option(help="Type of inputs and outputs: float32 or int8.")]
+KeepNames = Annotated[
+    bool, typer.Option("--keep-names", help="Leave the names of tensors in an integer file, which its card holds else.")
+]
 Python = Annotated[
     str | None,
     typer.Option(

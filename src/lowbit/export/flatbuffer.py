@@ -9,6 +9,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 Model = Any
 
+_CONSTANT_ALIGNMENT = 16
+_LONGEST_SHARED = 1 << 16
+"""Bytes of the longest vector that is looked for among those written: all zero points, hardly a kernel."""
+
 _NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 
 
@@ -24,9 +28,40 @@ def read(content: bytes) -> Model:
 
 def write(model: Model) -> bytes:
     """The file's bytes; the same model always gives the same bytes."""
-    builder = flatbuffers.Builder(1 << 20)
+    builder = _Builder(1 << 20)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+class _Builder(flatbuffers.Builder):  # type: ignore[misc]
+    """Writes equal vectors and strings once, and constants at multiples of 16 bytes, as the schema asks for.
+
+    A file of scales for each channel has many equal vectors: LiteRT wants a zero point of 8 bytes for each scale, and
+    all of those are 0.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._written: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:
+        if x.nbytes > _LONGEST_SHARED:
+            return self._vector(x)
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._written:
+            self._written[key] = self._vector(x)
+        return self._written[key]
+
+    def CreateString(self, s: str | bytes, encoding: str = "utf-8", errors: str = "strict") -> int:
+        key = ("text", s if isinstance(s, bytes) else s.encode(encoding, errors))
+        if key not in self._written:
+            self._written[key] = super().CreateString(key[1])
+        return self._written[key]
+
+    def _vector(self, x: np.ndarray) -> int:
+        if x.dtype == np.uint8:
+            self.Prep(_CONSTANT_ALIGNMENT, x.nbytes)
+        return int(super().CreateNumpyVector(x))
 
 
 def op_name(model: Model, operator: Any) -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does the file compute the simulation's integers? Compared code by code, at every tensor."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from keras import ops, tree
 
+from lowbit.card import tensor_names
 from lowbit.errors import InputError, UnsupportedError
 from lowbit.export import flatbuffer, integers, outputs
 from lowbit.export.answers import Answers
@@ -51,24 +52,29 @@ class _Comparison:
 
 
 def parity(
-    simulation: Simulation, path: str | Path, batches: Iterable[Any], *, samples: int = DEFAULT_SAMPLES
+    simulation: Simulation,
+    path: str | Path,
+    batches: Iterable[Any],
+    *,
+    samples: int = DEFAULT_SAMPLES,
+    names: Sequence[str] | None = None,
 ) -> ParityResult:
     """Run both on up to `samples` samples and compare every quantized activation of the file.
 
-    The file runs as users run it, with XNNPACK. A quantized tensor of the file that has no
-    counterpart in the simulation is listed in `missing`. `top1_agreement` is that of the output that agrees least
-    (`export.answers`).
+    The file runs as users run it, with XNNPACK. A quantized tensor of the file that has no counterpart in the
+    simulation is listed in `missing`. `names` are those of the file's tensors by number; None takes them from its card,
+    or from the file where that has none. `top1_agreement` is that of the output that agrees least (`export.answers`).
 
     Raises:
         InputError: no batches, no samples, or data that does not fit the simulation.
         UnsupportedError: a model that computes across the batch axis.
         ExportError: an output, of the file or the simulation, that is not finite.
-        FileFormatError: the file cannot be opened.
+        FileFormatError: the file cannot be opened, or its card is for other contents.
     """
     require_batches(batches)
     check_file(path)
     content = Path(path).read_bytes()
-    tensors, missing = tied_tensors(content, simulation)
+    tensors, missing = tied_tensors(content, simulation, tensor_names(path) if names is None else names)
     comparisons = {name: _Comparison(op) for name, (_, op) in tensors.items()}
     runner = Runner(content, preserve=True, source=path)
     answers = _answers(simulation)
@@ -203,8 +209,13 @@ def _edge_codes(simulation: Simulation, codes: dict[str, np.ndarray]) -> dict[st
     return {name: codes[layer.tensor_name] for name, layer in simulation.edges().items()}
 
 
-def tied_tensors(content: bytes, simulation: Simulation) -> tuple[dict[str, tuple[int, str]], tuple[str, ...]]:
-    """Every quantized activation: its index and the op that makes it, by our name; and those we do not know."""
+def tied_tensors(
+    content: bytes, simulation: Simulation, names: Sequence[str] | None = None
+) -> tuple[dict[str, tuple[int, str]], tuple[str, ...]]:
+    """Every quantized activation: its index and the op that makes it, by our name; and those we do not know.
+
+    `names` by number stand for those in the file.
+    """
     model = flatbuffer.read(content)
     graph = model.subgraphs[0]
     known = integers.tensor_quantizers(simulation)
@@ -215,7 +226,7 @@ def tied_tensors(content: bytes, simulation: Simulation) -> tuple[dict[str, tupl
         is_activation = number in makers or number in graph.inputs
         if not is_activation or tensor.type not in (schema.TensorType.INT16, schema.TensorType.INT8):
             continue
-        name = flatbuffer.text(tensor.name)
+        name = flatbuffer.text(tensor.name) if names is None else names[number]
         own = name if name in known else name.removesuffix("_quantized")
         if own in known:
             found[own] = (number, makers.get(number, "INPUT"))

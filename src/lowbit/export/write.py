@@ -19,9 +19,11 @@ from litert_quantizer.qtyping import TFLOperationName
 from lowbit.errors import ExportError, FileFormatError, InputError, UnsupportedError
 from lowbit.export import content as contents
 from lowbit.export import flatbuffer, integers, limits, quietly, request
+from lowbit.export.cards import write_names
 from lowbit.export.parity import parity as measure_parity
 from lowbit.export.parity import require_batches, tied_tensors
 from lowbit.export.request import LEAST_AGREEMENT
+from lowbit.export.slim import slim
 from lowbit.files import replacing
 from lowbit.results import ParityResult
 from lowbit.runtime import check_file
@@ -39,11 +41,15 @@ FARTHEST_OF_16_BITS = 3277
 """Codes, a twentieth of the range, at an output: 16-bit operations are simulated near, not to the last code."""
 
 VARIANTS = ("float32", "float16", "dynamic-w8", "weight-w8")
+_OF_INTEGERS = ("dynamic-w8", "weight-w8")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportResult:
-    """A written file. `quantized_tensors` counts activations tied to a quantizer; `seconds` is the whole export."""
+    """A written file. `quantized_tensors` counts activations tied to a quantizer; `seconds` is the whole export.
+
+    `tensor_names` names the file's tensors by their number, None where the file does; the card beside it has them too.
+    """
 
     path: Path
     size_bytes: int
@@ -51,6 +57,7 @@ class ExportResult:
     seconds: float
     quantized_tensors: int
     parity: ParityResult | None = None
+    tensor_names: tuple[str, ...] | None = None
 
 
 def export(
@@ -63,6 +70,7 @@ def export(
     parity: Iterable[Any] | None = None,
     least_agreement: float | None = LEAST_AGREEMENT,
     input_shape: Any = None,
+    keep_names: bool = False,
     python: str | os.PathLike[str] | None = None,
 ) -> ExportResult:
     """Write a `.tflite` with batch 1 and LiteRT's built-in operations only.
@@ -76,6 +84,8 @@ def export(
             (`export.answers`). No 8-bit tensor may mostly differ by more than one code either. None leaves both
             unchecked.
         input_shape: sizes in place of a float model's free ones (None), as for `quantize_model`.
+        keep_names: leave long names of tensors in an integer file. Otherwise they are in its card (`PATH.json`), by
+            which `parity` and `runtime.tensors` know them.
         python: the interpreter, with lowbit and TensorFlow, of a process that makes the file; None is this process, or
             where Keras runs on JAX or PyTorch a process of this interpreter.
 
@@ -101,20 +111,23 @@ def export(
     limits.require_finite(model)
     if io == "int8":
         request.check_codes(model)
-    content = contents.made(model, io, python)
-    limits.check_scales(content)
-    _check_tied(content, model)
+    named = contents.made(model, io, python)
+    limits.check_scales(named)
+    _check_tied(named, model)
+    content, names = (named, None) if keep_names else slim(named)
     batches = None if parity is None else list(parity)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
         try:
             check_file(temporary)
         except FileFormatError as error:
-            raise limits.named(content, error) from error
-        result = None if batches is None else measure_parity(model, temporary, batches)
+            raise limits.named(named, error) from error
+        result = None if batches is None else measure_parity(model, temporary, batches, names=names)
         if result is not None:
             _check_agreement(model, result, least_agreement)
-    return _result(path, content, started, len(integers.tensor_quantizers(model)) - len(model.edges()), result)
+    write_names(path, content, recipe=model.spec.name, tensors=names)
+    tied = len(integers.tensor_quantizers(model)) - len(model.edges())
+    return _result(path, content, started, tied, result, names)
 
 
 def export_variant(
@@ -123,26 +136,30 @@ def export_variant(
     kind: str,
     *,
     input_shape: Any = None,
+    keep_names: bool = False,
     python: str | os.PathLike[str] | None = None,
 ) -> ExportResult:
     """Write a file that needs no simulation: "float32", "float16", "dynamic-w8" or "weight-w8".
 
     A model that no simulation can be made of is converted as it is (`export.direct`), where Keras runs on TensorFlow.
-    `python` as in `export`. Raises InputError for another kind, free sizes without `input_shape` or an interpreter that
-    cannot be used, UnsupportedError for a simulation or a model that only TensorFlow could trace, and ExportError for
-    operations that LiteRT has not built in.
+    `keep_names`, for the last two kinds, and `python` as in `export`. Raises InputError for another kind, free sizes
+    without `input_shape` or an interpreter that cannot be used, UnsupportedError for a simulation or a model that only
+    TensorFlow could trace, and ExportError for operations that LiteRT has not built in.
     """
     if kind not in VARIANTS:
         raise InputError(received=f"kind={kind!r}", expected=f"one of {VARIANTS}", mend="choose one of them")
     request.check(model, path, None, "float32")
     started = time.perf_counter()
-    content = _float_content(model, input_shape, python)
+    content, names = _float_content(model, input_shape, python), None
     if kind != "float32":
         content = _without_simulation(content, kind)
+    if kind in _OF_INTEGERS and not keep_names:
+        content, names = slim(content)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
         check_file(temporary)
-    return _result(path, content, started, 0, None)
+    write_names(path, content, recipe=kind, tensors=names)
+    return _result(path, content, started, 0, None, names)
 
 
 def _float_content(model: keras.Model, input_shape: Any, python: str | os.PathLike[str] | None) -> bytes:
@@ -221,13 +238,19 @@ def _check_tensors(simulation: Simulation, parity: ParityResult) -> None:
 
 
 def _result(
-    path: str | Path, content: bytes, started: float, tensors: int, parity: ParityResult | None
+    path: str | Path,
+    content: bytes,
+    started: float,
+    tied: int,
+    parity: ParityResult | None,
+    names: tuple[str, ...] | None,
 ) -> ExportResult:
     return ExportResult(
         path=Path(path),
         size_bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         seconds=time.perf_counter() - started,
-        quantized_tensors=tensors,
+        quantized_tensors=tied,
         parity=parity,
+        tensor_names=names,
     )

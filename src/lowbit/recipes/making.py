@@ -14,9 +14,15 @@ from lowbit.simulation import quantize_model
 def variant(recipe: Recipe, request: Request) -> Made:
     """Written without a simulation: float32, float16, dynamic-w8, weight-w8."""
     kind = recipe.name.removesuffix("-finetuned")
-    return _made(
-        export_variant(request.model, Path(request.path), kind, input_shape=request.input_shape, python=request.python)
+    written = export_variant(
+        request.model,
+        Path(request.path),
+        kind,
+        input_shape=request.input_shape,
+        keep_names=request.keep_names,
+        python=request.python,
     )
+    return _made(written)
 
 
 def ptq(recipe: Recipe, request: Request) -> Made:
@@ -41,6 +47,7 @@ def from_simulation(recipe: Recipe, request: Request, simulation: Any = None) ->
         parity=request.parity,
         least_agreement=request.least_agreement,
         input_shape=request.input_shape,
+        keep_names=request.keep_names,
         python=request.python,
     )
     return _made(written, summary_text(simulation))
@@ -55,4 +62,5 @@ def _made(written: Any, summary: str | None = None) -> Made:
         quantized_tensors=written.quantized_tensors,
         parity=written.parity,
         summary=summary,
+        tensor_names=written.tensor_names,
     )

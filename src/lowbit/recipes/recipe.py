@@ -31,6 +31,7 @@ class Request:
     rules        settings for single layers, for recipes that make a simulation (`Recipe.takes_rules`)
     input_shape  sizes in place of a float model's free ones, as for `lowbit.quantize_model`
     least_agreement    share of answers on which file and simulation must agree where `parity` is given; None: any
+    keep_names   whether tensors inside an integer file keep their names, as for `lowbit.export`
     python       the interpreter that makes the file, as for `lowbit.export`
     """
 
@@ -42,12 +43,14 @@ class Request:
     rules: tuple[Rule, ...] = ()
     input_shape: Any = None
     least_agreement: float | None = LEAST_AGREEMENT
+    keep_names: bool = False
     python: str | os.PathLike[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A written file. `seconds` is the time that writing took; `summary` lists a simulation's layers."""
+    """A written file. `seconds` is the time that writing took; `summary` lists a simulation's layers; `tensor_names`
+    are the names that its card keeps."""
 
     path: Path
     size_bytes: int
@@ -56,6 +59,7 @@ class Made:
     quantized_tensors: int | None = None
     parity: ParityResult | None = None
     summary: str | None = None
+    tensor_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,13 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lowbit.card import tensor_names
 from lowbit.errors import InputError
 from lowbit.runtime.feeding import Samples
 from lowbit.runtime.interpreter import Endpoint, Runner, read_content
@@ -123,12 +124,14 @@ class Tensors(Mapping[str, Tensor]):
 class TensorReader:
     """Opens a file once to read all its tensors for many samples, computed by XNNPACK, as users run it.
 
-    Preserving all tensors changes no output, and a file of static batch 1 resized to more samples gives the same bits.
-    Raises FileFormatError for an unusable file.
+    Tensors go by the names in the file's card where it has one that tells them. Preserving all tensors changes no
+    output, and a file of static batch 1 resized to more samples gives the same bits.
+    Raises FileFormatError for an unusable file, or a card for other contents.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._content, self._path = read_content(path), path
+        self._names = tensor_names(path)
         self._runners: dict[int, Runner] = {}
         details = self._runner(1)
         self.inputs: tuple[Endpoint, ...] = details.inputs
@@ -150,11 +153,15 @@ class TensorReader:
         constant = _constants(runner, self.ops)
         found = [_read(runner, details, makers, constant) for details in runner.interpreter.get_tensor_details()]
         return Tensors(
-            [tensor for tensor in found if tensor is not None],
+            [self._named(tensor) for tensor in found if tensor is not None],
             self.ops,
             tuple(end.index for end in self.inputs),
             tuple(end.index for end in self.outputs),
         )
+
+    def _named(self, tensor: Tensor) -> Tensor:
+        is_named = self._names is not None and tensor.index < len(self._names)
+        return replace(tensor, name=self._names[tensor.index]) if is_named else tensor
 
     def _runner(self, batch: int) -> Runner:
         if batch not in self._runners:

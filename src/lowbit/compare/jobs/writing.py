@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lowbit import recipes, records
-from lowbit.compare.cards import write_tflite_card
 from lowbit.compare.dataset import open_data
 from lowbit.compare.folder import row_file
 from lowbit.compare.jobs.opening import feed, open_model, start
 from lowbit.engines import JobContext
+from lowbit.export.cards import write_tflite_card
 from lowbit.recipes import Request
 from lowbit.simulation import Simulation
 
@@ -51,6 +51,7 @@ def write_file(
         preprocessing=dataset.preprocessing,
         class_names=dataset.class_names,
         made_by=made_by,
+        tensors=made.tensor_names,
     )
     return {
         "parity": records.encode(made.parity),

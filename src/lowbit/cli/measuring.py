@@ -151,11 +151,17 @@ def inspect(session: Session, file: TFLite) -> None:
         f"multiply-accumulates {quantity(work.macs)}, {macs} in integers; "
         f"weights {quantity(work.weights)}, {percent(work.weights_integer_share)} in integers{loops}",
         f"weights {weights_words(found)}, activations {found.activations_dtype}; run by XNNPACK: {share}",
-        f"{found.size_bytes:,} bytes, {found.compressed_bytes:,} zipped",
+        f"{found.size_bytes:,} bytes, {found.compressed_bytes:,} zipped; {_size_words(found.size)}",
         *(f"input {_endpoint(end)}" for end in found.inputs),
         *(f"output {_endpoint(end)}" for end in found.outputs),
     ]
     session.result({"file": file, **records.encode(found)}, table, "", *lines)
+
+
+def _size_words(size: Any) -> str:
+    parts = {name: getattr(size, name) for name in ("constants", "scales", "zero_points", "names", "structure")}
+    named = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in parts.items() if count)
+    return f"{size.above_floor:.1%} above the floor of {size.floor:,} ({named})".replace("%", " %", 1)
 
 
 def weights_words(found: Any) -> str:

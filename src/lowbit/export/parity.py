@@ -9,7 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from keras import ops, tree
 
-from lowbit.card import tensor_names
+from lowbit.card import card_path, tensor_names
 from lowbit.errors import InputError, UnsupportedError
 from lowbit.export import flatbuffer, integers, outputs
 from lowbit.export.answers import Answers
@@ -75,6 +75,7 @@ def parity(
     check_file(path)
     content = Path(path).read_bytes()
     tensors, missing = tied_tensors(content, simulation, tensor_names(path) if names is None else names)
+    _require_known(path, tensors, missing)
     comparisons = {name: _Comparison(op) for name, (_, op) in tensors.items()}
     runner = Runner(content, preserve=True, source=path)
     answers = _answers(simulation)
@@ -105,6 +106,15 @@ def parity(
         output_max_codes=max(largest, default=None),
         missing=missing,
     )
+
+
+def _require_known(path: str | Path, tensors: Mapping[str, Any], missing: Sequence[str]) -> None:
+    if missing and not tensors:
+        raise InputError(
+            received=f"{path}, of whose integer tensors ({', '.join(missing[:3])}, ...) none is the simulation's",
+            expected=f"the file of this simulation, with its card {card_path(path).name} if it holds short names",
+            mend="copy the card too, or export with keep_names (--keep-names)",
+        )
 
 
 def require_batches(batches: Any) -> None:

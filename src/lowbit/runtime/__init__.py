@@ -9,6 +9,7 @@ from lowbit.runtime.inspection import Delegated, FileSummary, OpCount, delegated
 from lowbit.runtime.interpreter import Endpoint, Runner
 from lowbit.runtime.macs import workload
 from lowbit.runtime.predict import Prediction, cores, predict
+from lowbit.runtime.sizes import SizeParts, size_parts
 from lowbit.runtime.tensors import Op, Tensor, TensorReader, Tensors, tensors
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "OpCount",
     "Prediction",
     "Runner",
+    "SizeParts",
     "Tensor",
     "TensorReader",
     "Tensors",
@@ -30,6 +32,7 @@ __all__ = [
     "inspect",
     "measure",
     "predict",
+    "size_parts",
     "tensors",
     "workload",
 ]

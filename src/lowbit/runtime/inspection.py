@@ -11,6 +11,7 @@ from lowbit.results import Workload
 from lowbit.runtime.interpreter import Endpoint, Runner, read_content
 from lowbit.runtime.macs import CONVERSIONS, FLOATS, WEIGHTED, is_integer, workload_of
 from lowbit.runtime.schema import Graph, StoredOp, read_graphs
+from lowbit.runtime.sizes import SizeParts, size_parts
 from lowbit.runtime.tensors import Op, ops_of
 
 
@@ -34,7 +35,8 @@ class FileSummary:
     """`weights` counts stored parameters by dtype (biases included, shapes and axes not), `activations` tensors by
     dtype. `weights_dtype` and `activations_dtype` are what most parameters of weighted ops and most results of
     computing ops are in. `work` counts the multiply-accumulates of one invocation. `delegated_share` is the fraction
-    of ops that XNNPACK runs, in `partitions` pieces; None with `delegated_reason` where that cannot be told.
+    of ops that XNNPACK runs, in `partitions` pieces; None with `delegated_reason` where that cannot be told. `size`
+    tells what the bytes are.
     """
 
     ops: tuple[OpCount, ...]
@@ -52,6 +54,7 @@ class FileSummary:
     outputs: tuple[Endpoint, ...]
     size_bytes: int
     compressed_bytes: int
+    size: SizeParts
     delegated_share: float | None
     delegated_reason: str | None
     partitions: int | None
@@ -92,6 +95,7 @@ def inspect(path: str | os.PathLike[str]) -> FileSummary:
         outputs=runner.outputs,
         size_bytes=len(content),
         compressed_bytes=zipped_size(path),
+        size=size_parts(content, path),
         delegated_share=None if delegated is None else len(delegated.positions) / len(ops_of(runner)),
         delegated_reason="this LiteRT does not list delegated nodes in a known form" if delegated is None else None,
         partitions=None if delegated is None else delegated.partitions,

@@ -56,7 +56,7 @@ def test_recipes_without_a_simulation_take_no_rules(lowbit, recipe: str, rules: 
 
 
 def test_rules_reach_the_file(lowbit, rules: Path, digits_keras: Path) -> None:
-    words = ("quantize", digits_keras, "-o", "q.tflite", "--data", "digits", "--json")
+    words = ("quantize", digits_keras, "-o", "q.tflite", "--data", "digits", "--keep-names", "--json")
     plain, ruled = lowbit(*words), lowbit(*words, "--rules", rules)
     assert ruled.code == 0, ruled.err
     assert plain.json["kept_float"] == {} and plain.json["float_ops"] == 0

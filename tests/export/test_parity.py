@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 
+from lowbit.card import card_path
 from lowbit.export import export, flatbuffer, parity
 from lowbit.simulation import calibrate, quantize_model
 
@@ -71,12 +72,13 @@ def test_real_weights_on_real_images(test_data, tmp_path):
 
 def test_a_changed_code_is_noticed(digits, digits_simulation, tmp_path):
     path = tmp_path / "digits.tflite"
-    export(digits_simulation, path)
+    export(digits_simulation, path, keep_names=True)
     model = flatbuffer.read(path.read_bytes())
     (kernel,) = (t for t in model.subgraphs[0].tensors if flatbuffer.text(t.name) == "down_conv/kernel")
     codes = flatbuffer.constant(model, kernel, "int8").copy()
     flatbuffer.set_constant(model, kernel, np.where(codes == codes.max(), codes - 40, codes).astype("int8"))
     path.write_bytes(flatbuffer.write(model))
+    card_path(path).unlink()
     result = parity(digits_simulation, path, digits.test.batches(64))
     assert result.worst_equal < 1
     assert {tensor.name for tensor in result.per_tensor if tensor.equal == 1} >= {"image_quantized", "stem_conv"}

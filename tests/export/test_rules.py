@@ -44,7 +44,7 @@ RULES = [
 def test_the_files_own_dtypes_and_every_code(model, tmp_path):
     data = np.random.default_rng(0).normal(size=(32, 12, 12, 3)).astype("float32")
     simulation = quantize_model(model, rules=RULES, calibration=[data])
-    result = export(simulation, tmp_path / "ruled.tflite", parity=[data]).parity
+    result = export(simulation, tmp_path / "ruled.tflite", parity=[data], keep_names=True).parity
     content = flatbuffer.read((tmp_path / "ruled.tflite").read_bytes())
     kernels = {
         flatbuffer.text(tensor.name).removesuffix("/kernel"): (tensor.type, len(tensor.quantization.scale))
@@ -99,7 +99,7 @@ def test_what_is_fused_has_the_output_of_the_latest_rule(rules, dtype, zero_poin
     model = keras.Model(inputs, layers.Dense(3, name="head")(layers.Flatten()(x)))
     images = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype("float32")
     simulation = quantize_model(model, rules=rules, calibration=[images])
-    content = export(simulation, tmp_path / "m.tflite", parity=[images]).path.read_bytes()
+    content = export(simulation, tmp_path / "m.tflite", parity=[images], keep_names=True).path.read_bytes()
     tensors = {flatbuffer.text(one.name): one for one in flatbuffer.read(content).subgraphs[0].tensors}
     found = tensors["conv"]
     assert (found.type, int(found.quantization.zeroPoint[0])) == (dtype, zero_point)

@@ -38,7 +38,7 @@ def test_variants_run_and_are_smaller(digits, digits_model, tmp_path, kind, tole
 
 
 def test_only_built_in_operations_static_shapes_and_our_names(digits_simulation, tmp_path):
-    export(digits_simulation, tmp_path / "model.tflite")
+    export(digits_simulation, tmp_path / "model.tflite", keep_names=True)
     model = flatbuffer.read((tmp_path / "model.tflite").read_bytes())
     graph = model.subgraphs[0]
     names = {flatbuffer.op_name(model, operator) for operator in graph.operators}
@@ -51,7 +51,7 @@ def test_only_built_in_operations_static_shapes_and_our_names(digits_simulation,
 
 
 def test_weight_codes_scales_and_biases_in_the_file(digits_simulation, tmp_path):
-    export(digits_simulation, tmp_path / "model.tflite")
+    export(digits_simulation, tmp_path / "model.tflite", keep_names=True)
     model = flatbuffer.read((tmp_path / "model.tflite").read_bytes())
     tensors = {flatbuffer.text(tensor.name): tensor for tensor in model.subgraphs[0].tensors}
     codes, scale, bias = (np.asarray(v) for v in digits_simulation.get_layer("down_conv").integer_weights())

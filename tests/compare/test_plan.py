@@ -39,7 +39,10 @@ def job(plan: Plan, name: str) -> Job:
 def test_the_default_run_has_one_job_for_each_step() -> None:
     result = planned("default")
     assert names(result, "train-") == ["float", "finetuned", "qat-w8a8", "qat-scratch-w8a8"]
-    assert len(names(result, "write-")) == 13 and len(names(result, "measure-")) == 15
+    assert len(names(result, "write-")) == 13
+    assert names(result, "measure-") == [
+        "keras-float32", "keras-float32-finetuned", "keras-qat-w8a8", "keras-qat-scratch-w8a8", "files",
+    ]  # fmt: skip
     assert names(result, "h5-") == [
         "keras-float32", "keras-float32-finetuned", "keras-qat-w8a8", "keras-qat-scratch-w8a8",
     ]  # fmt: skip

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who qualifies, who is chosen, and what is said, on made-up figures."""
 
+import dataclasses
+
 import pytest
 
 from lowbit.compare.jobs.choosing import _remark
 from lowbit.compare.verdict import Candidate, decide, judge
-from lowbit.results import LatencyResult
+from lowbit.results import LatencyRatio, LatencyResult
 
 
 def candidate(
@@ -55,6 +57,17 @@ def test_within_noise_the_smaller_is_taken() -> None:
     assert decide(files, 1.0)[0].best["latency"] == "near"
     files[1] = candidate("beyond", size=40, ms=0.56)
     assert decide(files, 1.0)[0].best["latency"] == "fast"
+
+
+def test_ratios_come_before_milliseconds_and_their_intervals_are_the_noise() -> None:
+    def turned(recipe: str, size: int, ms: float, value: float, low: float, high: float) -> Candidate:
+        ratio = LatencyRatio(reference="float32", value=value, ci95=(low, high), rounds=20)
+        return dataclasses.replace(candidate(recipe, size=size, ms=ms), latency_ratio=ratio)
+
+    files = [turned("fast", 90, 0.9, 0.50, 0.48, 0.52), turned("near", 40, 0.5, 0.54, 0.51, 0.57)]
+    assert decide(files, 1.0)[0].best["latency"] == "near"  # 0.51 is not above 0.52
+    files[1] = turned("beyond", 40, 0.5, 0.55, 0.53, 0.57)
+    assert decide(files, 1.0)[0].best["latency"] == "fast"  # though the machine's mood gave it more milliseconds
 
 
 def test_of_equal_size_the_lesser_drop_is_taken() -> None:

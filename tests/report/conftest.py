@@ -5,9 +5,9 @@ import dataclasses
 
 import pytest
 
-from lowbit.results import LatencyResult, Metric, ParityResult, Results, Row, Verdict
+from lowbit.results import LatencyRatio, LatencyResult, Metric, ParityResult, Results, Row, Verdict
 
-KERAS_NOTES = dict.fromkeys(("ops", "float_ops", "delegated_share", "parity"), "runs in Keras, not from a file")
+KERAS_NOTES = dict.fromkeys(("ops", "float_ops", "delegated_share", "parity", "latency_ratio"), "runs in Keras, not from a file")
 
 
 def ok_row(recipe, correct, size, median, weights, activations, **changes):
@@ -18,6 +18,9 @@ def ok_row(recipe, correct, size, median, weights, activations, **changes):
         "size_bytes": size,
         "compressed_bytes": size // 2,
         "latency_ms": LatencyResult(median=median, p10=0.9 * median, p90=1.2 * median, runs=50, threads=1),
+        "latency_ratio": LatencyRatio(
+            reference="float32", value=median / 0.02, ci95=(median / 0.022, median / 0.018), rounds=20
+        ),
         "peak_memory_bytes": 5_000_000,
         "quantization": "as its name says",
         "weights": weights,
@@ -41,7 +44,7 @@ def results():
     rows = (
         ok_row(
             "keras-float32", 196, 120_000, 24.1234, "float32", "float32", kind="keras", guide_name="model", ops=None,
-            float_ops=None, delegated_share=None, parity=None, notes=KERAS_NOTES,
+            float_ops=None, delegated_share=None, parity=None, latency_ratio=None, notes=KERAS_NOTES,
         ),
         ok_row("float32", 196, 83_500, 0.01234, "float32", "float32", **no_parity),
         ok_row("ptq-w8a8", 195, 31_100, 0.019, "int8", "int8", parity=exact, guide_name="a|b"),

@@ -6,7 +6,17 @@ import pytest
 
 from lowbit import records
 from lowbit.errors import FileFormatError, InputError
-from lowbit.results import MEASURED, LatencyResult, Metric, ParityResult, Results, Row, TensorParity, Verdict
+from lowbit.results import (
+    MEASURED,
+    LatencyRatio,
+    LatencyResult,
+    Metric,
+    ParityResult,
+    Results,
+    Row,
+    TensorParity,
+    Verdict,
+)
 
 LATENCY = LatencyResult(median=0.5, p10=0.4, p90=0.7, runs=50, threads=1)
 TENSORS = (
@@ -24,6 +34,7 @@ def row(recipe="ptq-w8a8", **changes):
         "size_bytes": 3000,
         "compressed_bytes": 2000,
         "latency_ms": LATENCY,
+        "latency_ratio": LatencyRatio(reference="float32", value=0.8, ci95=(0.7, 0.9), rounds=20),
         "peak_memory_bytes": 10_000,
         "ops": 24,
         "float_ops": 0,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lowbit.errors import FileFormatError, InputError
-from lowbit.runtime import benchmark, check_file, clean, measure
+from lowbit.runtime import check_file, clean, measure, measure_together
+from lowbit.runtime.together import paired_ratio
 
 
 def test_latency_and_memory_in_a_clean_process(files):
@@ -20,7 +21,33 @@ def test_latency_and_memory_in_a_clean_process(files):
 
 
 def test_by_default_enough_runs(files):
-    assert benchmark(files["float32"], threads=2).runs >= 50
+    assert measure(files["float32"], threads=2).latency.runs >= 50
+
+
+def test_in_turns_with_ratios_to_one_of_them(files, tmp_path):
+    (tmp_path / "bad.tflite").write_bytes(BAD["without its end"](files["w8a8"].read_bytes()))
+    (tmp_path / "crash.tflite").write_bytes(_crashing(files["float32"].read_bytes()))
+    asked = {name: files[name] for name in ("float32", "w8a16")}
+    asked |= {name: tmp_path / f"{name}.tflite" for name in ("bad", "crash")} | {"again": files["float32"]}
+    found = measure_together(asked, reference="float32")
+    assert list(found) == list(asked)
+    assert isinstance(found["bad"], FileFormatError) and "crashed on it (SIG" in str(found["crash"])
+    assert found["float32"].ratio is None
+    slow, same = found["w8a16"].ratio, found["again"].ratio
+    assert (slow.reference, slow.rounds, same.rounds) == ("float32", 20, 20)
+    assert slow.ci95[0] <= slow.value <= slow.ci95[1]
+    assert slow.value > 2 and same.value < 2  # 16-bit activations run in reference kernels
+
+
+def test_no_ratios_to_a_file_that_cannot_run(files, tmp_path):
+    (tmp_path / "bad.tflite").write_bytes(b"")
+    found = measure_together({"bad": tmp_path / "bad.tflite", "good": files["w8a8"]}, reference="bad", runs=3)
+    assert found["good"].ratio is None and found["good"].latency.runs == 3
+
+
+def test_the_interval_of_a_ratio_by_hand():
+    value, (low, high) = paired_ratio([2.0, 2.0, 2.0, 8.0], [1.0, 1.0, 2.0, 2.0])  # ratios 2, 2, 1, 4
+    assert value == 2.0 and low == 1.0 and high == 4.0
 
 
 @pytest.mark.parametrize("wrong", [{"threads": 0}, {"runs": 0}, {"warmup": -1}])
@@ -91,7 +118,7 @@ def test_a_file_that_does_not_end(files, monkeypatch):
         "import lowbit.runtime",
         "from lowbit.runtime import inspect, predict; import numpy; inspect(PATH); "
         "predict(PATH, [numpy.zeros((3, 12, 12, 3), 'float32')])",
-        "import sys; sys.argv = ['measure', PATH, '--runs', '2']; import lowbit.runtime.measure as m; m.main()",
+        "import sys; sys.argv = ['worker', PATH, '--warmup', '2']; import lowbit.runtime.worker as w; w.main()",
     ],
 )
 def test_neither_keras_nor_tensorflow_is_loaded(files, code):
@@ -101,6 +128,11 @@ def test_neither_keras_nor_tensorflow_is_loaded(files, code):
         "sys.exit(str(found & {'keras', 'tensorflow', 'jax', 'torch', 'matplotlib', 'rich', 'PIL', 'scipy'} or ''))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=clean._environment(), check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=clean.worker_environment(),
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
     assert done.stderr.replace("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", "").strip() == ""

@@ -88,7 +88,7 @@ def benchmark(
     """
     if Path(path).suffix.lower() in (".keras", ".h5"):
         return measure_keras_file(path, threads=threads, runs=runs, warmup=warmup).latency
-    return runtime.benchmark(path, threads=threads, runs=runs, warmup=warmup)
+    return runtime.measure(path, threads=threads, runs=runs, warmup=warmup).latency
 
 
 def _of_keras(model: Any, dataset: Dataset, split: str) -> Evaluation:

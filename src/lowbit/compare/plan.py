@@ -51,7 +51,8 @@ def plan(asked: Sequence[Recipe], settings: Settings, subject: steps.Subject) ->
     result.jobs += [steps.writing(recipe, settings, subject) for recipe in made if recipe.kind == "litert"]
     result.jobs += [steps.h5(recipe, subject) for recipe in asked if recipe.kind == "keras"]
     result.jobs += [steps.evaluating(recipe, subject) for recipe in made]
-    result.jobs += [steps.measuring(recipe, settings, subject) for recipe in made]
+    result.jobs += [steps.measuring_keras(recipe, settings, subject) for recipe in made if recipe.kind == "keras"]
+    result.jobs += [steps.measuring_files(made, settings)]
     if result.candidates:
         result.jobs += [_verdict(result, settings)]
         result.jobs += [_taking(recipe, result) for recipe in asked if recipe.automatic]
@@ -101,7 +102,7 @@ def _made(asked: Sequence[Recipe]) -> tuple[Recipe, ...]:
 
 def _verdict(result: Plan, settings: Settings) -> Job:
     chosen = (recipes.get(REFERENCE), *result.candidates)
-    tried = [f"{step}-{recipe.name}" for recipe in chosen for step in ("write", "evaluate", "measure")]
+    tried = [f"{step}-{recipe.name}" for recipe in chosen for step in ("write", "evaluate")] + ["measure-files"]
     needed = (f"write-{REFERENCE}", f"evaluate-{REFERENCE}")
     return Job(
         name="verdict",
@@ -110,6 +111,7 @@ def _verdict(result: Plan, settings: Settings) -> Job:
         wants=tuple(name for name in tried if name not in needed),
         arguments={
             "files": {recipe.name: steps.files(recipe) for recipe in chosen},
+            "measured": steps.MEASURED_FILES,
             "max_drop": settings.max_drop,
             "output": VERDICT,
         },

@@ -12,12 +12,12 @@ from lowbit.compare.folder import row_file
 from lowbit.compare.outputs import compare_outputs
 from lowbit.compare.plan import Plan
 from lowbit.compare.statistics import wilson
-from lowbit.compare.steps import outputs_path, producer
+from lowbit.compare.steps import measuring_job, outputs_path, producer
 from lowbit.compare.verdict import REFERENCE
 from lowbit.engines import JobResult
 from lowbit.files import zipped_size
 from lowbit.recipes import Recipe
-from lowbit.results import LatencyResult, Metric, ParityResult, Row
+from lowbit.results import LatencyRatio, LatencyResult, Metric, ParityResult, Row
 
 NOT_A_FILE = "a Keras model has no LiteRT ops"
 IO = "float32"  # of every file that a comparison makes
@@ -40,7 +40,7 @@ class RowMaker:
         )
 
     def _row(self, recipe: Recipe) -> Row:
-        steps = [self.results[name] for name in (producer(recipe), *(f"{s}-{recipe.name}" for s in STEPS))]
+        steps = [self.results[producer(recipe)], self.results[f"evaluate-{recipe.name}"], self._measured(recipe)]
         failed = next((step for step in steps if not step.ok), None)
         if failed is not None:
             return self._unfinished(recipe, failed)
@@ -60,6 +60,7 @@ class RowMaker:
             size_bytes=path.stat().st_size,
             compressed_bytes=inside.get("compressed_bytes") or zipped_size(path),
             latency_ms=records.decode(LatencyResult, measured.value["latency"], measured.name),
+            latency_ratio=_ratio(measured),
             peak_memory_bytes=measured.value["peak_memory_bytes"],
             ops=inside.get("ops"),
             float_ops=inside.get("float_ops"),
@@ -72,6 +73,16 @@ class RowMaker:
             seconds=self._seconds(recipe),
             notes=notes,
         )
+
+    def _measured(self, recipe: Recipe) -> JobResult:
+        """Of a file what the job that measures all of them found for it."""
+        result = self.results[measuring_job(recipe)]
+        if recipe.kind == "keras" or not result.ok or recipe.name not in result.value:
+            return result
+        found = result.value[recipe.name]
+        if "reason" in found:
+            return JobResult(name=result.name, status="failed", reason=found["reason"])
+        return replace(result, value=found, seconds=result.seconds / len(result.value))
 
     def _unfinished(self, recipe: Recipe, step: JobResult) -> Row:
         reason = step.reason or step.status
@@ -114,16 +125,19 @@ class RowMaker:
         notes: dict[str, str] = {}
         if recipe.name == REFERENCE:
             notes |= dict.fromkeys(("agreement_with_float", "mcnemar_p"), "it is what the others are compared with")
+            notes["latency_ratio"] = notes["mcnemar_p"]
         elif not self.results[f"evaluate-{REFERENCE}"].ok:
             notes |= dict.fromkeys(("agreement_with_float", "mcnemar_p"), f"{REFERENCE} failed")
         if recipe.kind == "keras":
             notes |= dict.fromkeys(("ops", "float_ops", "delegated_share"), NOT_A_FILE)
             notes["parity"] = "parity is measured on the file made from it" if recipe.spec else "nothing is quantized"
-            notes["latency"] = KERAS_LATENCY
+            notes |= {"latency": KERAS_LATENCY, "latency_ratio": "measured by itself, not in turns with the files"}
             h5 = self.results.get(f"h5-{recipe.name}")
             if h5 is not None and not h5.ok:
                 notes["h5"] = h5.reason or h5.status
         else:
+            if recipe.name != REFERENCE and _ratio(self._measured(recipe)) is None:
+                notes["latency_ratio"] = f"{REFERENCE} was not measured"
             if inside.get("parity") is None:
                 notes["parity"] = "not made from a simulation"
             if inside.get("delegated_share") is None:
@@ -141,10 +155,13 @@ class RowMaker:
         seconds = {"train": self.results[f"train-{recipe.source}"].seconds}
         if recipe.kind == "litert":
             seconds["write"] = self.results[producer(recipe)].seconds
-        return seconds | {step: self.results[f"{step}-{recipe.name}"].seconds for step in STEPS}
+        evaluated, measured = self.results[f"evaluate-{recipe.name}"], self._measured(recipe)
+        return seconds | {"evaluate": evaluated.seconds, "measure": measured.seconds}
 
 
-STEPS = ("evaluate", "measure")
+def _ratio(measured: JobResult) -> LatencyRatio | None:
+    ratio = measured.value.get("ratio")
+    return None if ratio is None else records.decode(LatencyRatio, ratio, measured.name)
 
 
 def _accuracy(evaluated: JobResult, split: str) -> Metric:

@@ -7,11 +7,13 @@ from typing import Any
 
 from lowbit.compare.folder import INITIAL, WORK, model_path, row_file, with_card
 from lowbit.compare.settings import Settings
+from lowbit.compare.verdict import REFERENCE
 from lowbit.engines import Job
 from lowbit.recipes import Recipe
 
 JOBS = "lowbit.compare.jobs"
 PARITY_SAMPLES = 32
+MEASURED_FILES = f"{WORK}/measured.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,12 @@ def outputs_path(recipe: Recipe) -> str:
 
 
 def measured_path(recipe: Recipe) -> str:
-    return f"{WORK}/{recipe.name}.measured.json"
+    return f"{WORK}/{recipe.name}.measured.json" if recipe.kind == "keras" else MEASURED_FILES
+
+
+def measuring_job(recipe: Recipe) -> str:
+    """The job that measures a row's latency."""
+    return f"measure-{recipe.name}" if recipe.kind == "keras" else "measure-files"
 
 
 def producer(recipe: Recipe) -> str:
@@ -171,19 +178,35 @@ def evaluating(recipe: Recipe, subject: Subject) -> Job:
     )
 
 
-def measuring(recipe: Recipe, settings: Settings, subject: Subject) -> Job:
-    keras = recipe.kind == "keras"
+def measuring_files(made: Sequence[Recipe], settings: Settings) -> Job:
+    """All files in turns; those that could not be written are not there."""
+    written = [recipe for recipe in made if recipe.kind == "litert"]
     return Job(
-        name=f"measure-{recipe.name}",
-        function=f"{JOBS}.measuring:{'measure_keras' if keras else 'measure_file'}",
+        name="measure-files",
+        function=f"{JOBS}.measuring:measure_files",
+        wants=tuple(producer(recipe) for recipe in written),
+        arguments={
+            "sources": {recipe.name: row_file(recipe.name, recipe.kind) for recipe in written},
+            "reference": REFERENCE,
+            "output": MEASURED_FILES,
+            "threads": settings.threads,
+        },
+        outputs=(MEASURED_FILES,),
+    )
+
+
+def measuring_keras(recipe: Recipe, settings: Settings, subject: Subject) -> Job:
+    return Job(
+        name=measuring_job(recipe),
+        function=f"{JOBS}.measuring:measure_keras",
         needs=(producer(recipe),),
         arguments={
             "source": row_file(recipe.name, recipe.kind),
             "output": measured_path(recipe),
             "threads": settings.threads,
-            **({"input_shape": subject.input_shape} if keras else {}),
+            "input_shape": subject.input_shape,
         },
-        places={"function": subject.function} if keras else {},
+        places={"function": subject.function},
         outputs=(measured_path(recipe),),
     )
 
@@ -192,7 +215,6 @@ def files(recipe: Recipe) -> dict[str, str]:
     return {
         "file": row_file(recipe.name, recipe.kind),
         "outputs": outputs_path(recipe),
-        "measured": measured_path(recipe),
     }
 
 

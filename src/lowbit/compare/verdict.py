@@ -8,9 +8,10 @@ estimate decides, and the verdict says so.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from lowbit.compare.statistics import drop_bounds
-from lowbit.results import LatencyResult, Verdict, milliseconds
+from lowbit.results import LatencyRatio, LatencyResult, Verdict, milliseconds
 
 REFERENCE = "float32"
 
@@ -25,6 +26,7 @@ class Candidate:
     total: int
     size_bytes: int
     latency_ms: LatencyResult | None
+    latency_ratio: LatencyRatio | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +64,38 @@ def smallest(judgements: Sequence[Judgement]) -> Judgement | None:
 def fastest(judgements: Sequence[Judgement]) -> Judgement | None:
     """The fastest file that qualifies; the smallest of those within its noise.
 
-    Within noise: a median not above the fastest one's 90th percentile.
+    Within noise: the intervals of both ratios to the reference overlap. Without ratios, a median not above the fastest
+    one's 90th percentile.
     """
-    timed = [(j, j.candidate.latency_ms) for j in judgements if j.qualifies and j.candidate.latency_ms is not None]
+    timed = [
+        _Timed.of(j, latency)
+        for j in judgements
+        if j.qualifies and (latency := j.candidate.latency_ms) is not None
+    ]
     if not timed:
         return None
-    best = min((latency for _, latency in timed), key=lambda latency: latency.median)
-    return smallest([j for j, latency in timed if latency.median <= best.p90])
+    if any(one.in_ratio for one in timed):
+        timed = [one for one in timed if one.in_ratio]
+    best = min(timed, key=lambda one: one.value)
+    return smallest([one.judgement for one in timed if one.least <= best.most])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Timed:
+    """How long a file takes: from `least` to `most`, as a multiple of the reference or in milliseconds."""
+
+    judgement: Judgement
+    value: float
+    least: float
+    most: float
+    in_ratio: bool
+
+    @classmethod
+    def of(cls, judgement: Judgement, latency: LatencyResult) -> Self:
+        ratio = judgement.candidate.latency_ratio
+        if ratio is not None:
+            return cls(judgement=judgement, value=ratio.value, least=ratio.ci95[0], most=ratio.ci95[1], in_ratio=True)
+        return cls(judgement=judgement, value=latency.median, least=latency.median, most=latency.p90, in_ratio=False)
 
 
 def decide(

@@ -89,6 +89,10 @@ def columns(results: Results) -> tuple[Column, ...]:
             heading="latency ms", rank=1, fields=("latency_ms",), number=_median,
             text=lambda row: milliseconds(row.latency_ms.median) if row.latency_ms else None,
         ),
+        Column(
+            heading="× float32", rank=5, fields=("latency_ratio",), text=_ratio,
+            number=lambda row: row.latency_ratio.value if row.latency_ratio else None,
+        ),
         Column(heading="p10 to p90", rank=10, fields=("latency_ms",), text=_percentiles),
         Column(
             heading=f"memory {memory_unit}", rank=8, fields=("peak_memory_bytes",),
@@ -120,6 +124,7 @@ LEGEND = {
     "agrees": "samples on which the answer is the float row's",
     "p": "McNemar's exact test against the float row",
     "latency": "median of one sample",
+    "× float32": "latency as a multiple of float32's, in turns with it, and its 95 % bootstrap interval",
     "memory": "peak above what was held after imports",
     "float ops": "ops that compute in float, of all ops",
     "delegated": "ops that XNNPACK runs",
@@ -215,6 +220,11 @@ def _median(row: Row) -> float | None:
 def _percentiles(row: Row) -> str | None:
     latency = row.latency_ms
     return f"{milliseconds(latency.p10)} to {milliseconds(latency.p90)}" if latency else None
+
+
+def _ratio(row: Row) -> str | None:
+    ratio = row.latency_ratio
+    return f"{ratio.value:.2f} ({ratio.ci95[0]:.2f} to {ratio.ci95[1]:.2f})" if ratio else None
 
 
 def _types(row: Row) -> str | None:

@@ -2,7 +2,7 @@
 """What was got: the rows of a run, parity, coverage; frozen, written as JSON and read back (`lowbit.records`)."""
 
 from lowbit.results.coverage import FATES, Coverage, LayerCoverage, Workload
-from lowbit.results.figures import DIRECTIONS, LatencyResult, Metric, milliseconds, percent, quantity
+from lowbit.results.figures import DIRECTIONS, LatencyRatio, LatencyResult, Metric, milliseconds, percent, quantity
 from lowbit.results.movement import EpochMovement
 from lowbit.results.parity import ParityResult, TensorParity
 from lowbit.results.run import KINDS, MEASURED, SCHEMA, STATUSES, Results, Row, Verdict
@@ -16,6 +16,7 @@ __all__ = [
     "STATUSES",
     "Coverage",
     "EpochMovement",
+    "LatencyRatio",
     "LatencyResult",
     "LayerCoverage",
     "Metric",

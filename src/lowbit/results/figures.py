@@ -44,6 +44,19 @@ class LatencyResult:
     threads: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class LatencyRatio:
+    """Latency as a multiple of that of `reference`: the median over rounds in which both ran, one soon after the other.
+
+    `ci95` is a bootstrap interval of that median (percentile method, Efron and Tibshirani 1993) over the rounds.
+    """
+
+    reference: str
+    value: float
+    ci95: tuple[float, float]
+    rounds: int
+
+
 def milliseconds(value: float) -> str:
     """A latency in three digits that count.
 

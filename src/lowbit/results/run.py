@@ -15,15 +15,15 @@ from lowbit import records
 from lowbit.errors import FileFormatError, InputError
 from lowbit.files import write_text
 from lowbit.results.checks import named, one_of, reasoned
-from lowbit.results.figures import LatencyResult, Metric
+from lowbit.results.figures import LatencyRatio, LatencyResult, Metric
 from lowbit.results.parity import ParityResult
 
 SCHEMA = 1
 KINDS = ("keras", "litert")
 STATUSES = ("ok", "unsupported", "failed")
 MEASURED = (
-    "metrics", "agreement_with_float", "mcnemar_p", "size_bytes", "compressed_bytes", "latency_ms", "peak_memory_bytes",
-    "ops", "float_ops", "delegated_share", "parity", "trained_epochs",
+    "metrics", "agreement_with_float", "mcnemar_p", "size_bytes", "compressed_bytes", "latency_ms", "latency_ratio",
+    "peak_memory_bytes", "ops", "float_ops", "delegated_share", "parity", "trained_epochs",
 )  # fmt: skip
 """Fields of a row that are figures: each is there, or its reason is in `notes` under the field's name."""
 
@@ -54,6 +54,7 @@ class Row:
     quantization: str | None = None
     io: str | None = None
     latency_ms: LatencyResult | None = None
+    latency_ratio: LatencyRatio | None = None
     peak_memory_bytes: int | None = None
     ops: int | None = None
     float_ops: int | None = None

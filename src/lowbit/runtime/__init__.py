@@ -4,13 +4,14 @@
 A file from elsewhere goes through `check_file` first: a damaged one can end the process that opens it.
 """
 
-from lowbit.runtime.clean import Measured, benchmark, check_file, measure
+from lowbit.runtime.clean import check_file
 from lowbit.runtime.inspection import Delegated, FileSummary, OpCount, delegated_ops, inspect
 from lowbit.runtime.interpreter import Endpoint, Runner
 from lowbit.runtime.macs import workload
 from lowbit.runtime.predict import Prediction, cores, predict
 from lowbit.runtime.sizes import SizeParts, size_parts
 from lowbit.runtime.tensors import Op, Tensor, TensorReader, Tensors, tensors
+from lowbit.runtime.together import Measured, measure, measure_together
 
 __all__ = [
     "Delegated",
@@ -25,12 +26,12 @@ __all__ = [
     "Tensor",
     "TensorReader",
     "Tensors",
-    "benchmark",
     "check_file",
     "cores",
     "delegated_ops",
     "inspect",
     "measure",
+    "measure_together",
     "predict",
     "size_parts",
     "tensors",

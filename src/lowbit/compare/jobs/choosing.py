@@ -5,23 +5,27 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from lowbit import records
 from lowbit.card import read_card, write_card
 from lowbit.compare.outputs import compare_outputs
 from lowbit.compare.verdict import REFERENCE, Candidate, Judgement, change_words, decide, signed
 from lowbit.engines import JobContext
-from lowbit.results import LatencyResult
+from lowbit.results import LatencyRatio, LatencyResult
+
+T = TypeVar("T")
 
 
 def reach_verdict(
-    context: JobContext, *, files: Mapping[str, Mapping[str, str]], max_drop: float, output: str
+    context: JobContext, *, files: Mapping[str, Mapping[str, str]], measured: str, max_drop: float, output: str
 ) -> dict[str, Any]:
     """Judge every file that was written and evaluated.
 
-    `files` gives for each recipe the paths "file", "outputs" and "measured"; those of failed jobs are missing.
+    `files` gives for each recipe the paths "file" and "outputs"; those of failed jobs are missing. `measured` is the
+    path of what `measure_files` kept.
     """
+    latencies = json.loads(context.input(measured).read_text(encoding="utf-8")) if context.has(measured) else {}
     reference = context.input(files[REFERENCE]["outputs"])
     candidates = []
     for recipe, paths in files.items():
@@ -35,7 +39,8 @@ def reach_verdict(
                 gained=difference.gained,
                 total=difference.total,
                 size_bytes=context.input(paths["file"]).stat().st_size,
-                latency_ms=_latency(context, paths["measured"]),
+                latency_ms=_figure(latencies, recipe, "latency", LatencyResult),
+                latency_ratio=_figure(latencies, recipe, "ratio", LatencyRatio),
             )
         )
     float32 = next(candidate for candidate in candidates if candidate.recipe == REFERENCE)
@@ -79,11 +84,10 @@ def _worth_of_qat(context: JobContext, files: Mapping[str, Mapping[str, str]]) -
     ]
 
 
-def _latency(context: JobContext, path: str) -> LatencyResult | None:
-    if not context.has(path):
-        return None
-    measured = json.loads(context.input(path).read_text(encoding="utf-8"))
-    return records.decode(LatencyResult, measured["latency"], path)
+def _figure(latencies: Mapping[str, Any], recipe: str, name: str, kind: type[T]) -> T | None:
+    """None for a file that was not measured, and for a figure that it has not."""
+    found = latencies.get(recipe, {}).get(name)
+    return None if found is None else records.decode(kind, found, recipe)
 
 
 def _remark(judgement: Judgement) -> str:

@@ -1,18 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Latency and peak memory, each in a clean process of its own, when nothing else runs."""
+"""Latency and peak memory, in clean processes, when nothing else runs."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from lowbit import records
 from lowbit.compare.keras_latency import measure_keras_file
 from lowbit.engines import JobContext
-from lowbit.runtime import Measured, measure
+from lowbit.errors import FileFormatError
+from lowbit.runtime import measure_together
 
 
-def measure_file(context: JobContext, *, source: str, output: str, threads: int) -> Any:
-    """Measure a `.tflite` with LiteRT."""
-    return _keep(context, output, measure(context.input(source), threads=threads))
+def measure_files(
+    context: JobContext, *, sources: Mapping[str, str], reference: str, output: str, threads: int
+) -> dict[str, Any]:
+    """Measure every file that was written, in turns; by recipe what was measured, or {"reason": why it was not}."""
+    paths = {recipe: context.input(path) for recipe, path in sources.items() if context.has(path)}
+    found = measure_together(paths, threads=threads, reference=reference)
+    value = {
+        recipe: {"reason": str(one)} if isinstance(one, FileFormatError) else records.encode(one)
+        for recipe, one in found.items()
+    }
+    context.output(output).write_text(json.dumps(value), encoding="utf-8")
+    return value
 
 
 def measure_keras(
@@ -20,10 +31,6 @@ def measure_keras(
 ) -> Any:
     """Measure a `.keras` with Keras."""
     measured = measure_keras_file(context.input(source), threads=threads, input_shape=input_shape, function=function)
-    return _keep(context, output, measured)
-
-
-def _keep(context: JobContext, output: str, measured: Measured) -> Any:
     value = records.encode(measured)
     context.output(output).write_text(json.dumps(value), encoding="utf-8")
     return value

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Latency of files, measured in turns.
+
+A machine drifts: other work comes and goes, clocks rise and fall. Files that are measured one after the other get
+different weather; in rounds, each file for a moment and then all again, they share it, and the ratio of two files
+within a round holds when neither's milliseconds do.
+"""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Any, cast
+
+import numpy as np
+
+from lowbit.errors import FileFormatError, InputError
+from lowbit.results import LatencyRatio, LatencyResult
+from lowbit.runtime.clean import worker_answer, worker_command, worker_environment
+from lowbit.runtime.interpreter import MOST_THREADS, read_content
+
+ROUNDS = 20
+LEAST_RUNS, LEAST_MS = 3, 12.0  # of one file in a round; both are reached
+MOST_RUNS = 250  # in a round
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """`peak_memory_bytes` is resident memory above what the process held after its imports.
+
+    `ratio` compares the latency with that of a file that was measured in turns with this one.
+    """
+
+    latency: LatencyResult
+    peak_memory_bytes: int
+    open_ms: float
+    ratio: LatencyRatio | None = None
+
+
+def measure(
+    path: str | os.PathLike[str], *, threads: int = 1, runs: int | None = None, warmup: int | None = None
+) -> Measured:
+    """`measure_together` for one file; raises FileFormatError where it cannot be run."""
+    found = measure_together({"it": path}, threads=threads, runs=runs, warmup=warmup)["it"]
+    if isinstance(found, FileFormatError):
+        raise found
+    return found
+
+
+def measure_together(
+    paths: Mapping[str, str | os.PathLike[str]],
+    *,
+    threads: int = 1,
+    reference: str | None = None,
+    runs: int | None = None,
+    warmup: int | None = None,
+) -> dict[str, Measured | FileFormatError]:
+    """Latency of one sample and peak memory of each file by name, or why it could not be measured.
+
+    Each file has a process of its own that imports NumPy and LiteRT only, pinned to as many cores as `threads`; one at
+    a time is at work.
+
+    Args:
+        reference: the name of the file that the others' ratios are to; None for no ratios.
+        runs: of each file, shared among the rounds; enough of them for a steady median when None.
+        warmup: runs before the first that counts; as many as it takes to become steady when None.
+
+    Raises InputError for numbers below 1.
+    """
+    _check_numbers(threads=threads, runs=runs, warmup=warmup)
+    running: dict[str, _Worker] = {}
+    found: dict[str, Measured | FileFormatError] = {}
+    try:
+        for name, path in paths.items():
+            try:
+                read_content(path)
+                running[name] = _Worker(path, threads, warmup)
+            except FileFormatError as error:
+                found[name] = error
+        for number in range(ROUNDS):
+            for name in _order(list(running), number):
+                try:
+                    running[name].run(_portion(running[name].run_ms, runs, number))
+                except FileFormatError as error:
+                    found[name] = error
+                    running.pop(name).close()
+        base = None if reference is None else running.get(reference)
+        for name, worker in running.items():
+            ratio = None if base is None or worker is base else _ratio(worker.rounds, base.rounds, str(reference))
+            found[name] = worker.measured(ratio)
+    finally:
+        for worker in running.values():
+            worker.close()
+    return {name: found[name] for name in paths}
+
+
+def paired_ratio(times: Sequence[float], reference: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """Median of the ratios of pairs, and its 95 % bootstrap interval; the same pairs give the same figures.
+
+    >>> paired_ratio([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+    (2.0, (2.0, 2.0))
+    """
+    ratios = np.asarray(times) / np.asarray(reference)
+    drawn = np.random.default_rng(0).choice(ratios, (RESAMPLES, len(ratios)))
+    low, high = np.percentile(np.median(drawn, axis=1), (2.5, 97.5))
+    return float(np.median(ratios)), (float(low), float(high))
+
+
+def _check_numbers(**wanted: int | None) -> None:
+    given = {name: value for name, value in wanted.items() if value is not None}
+    if min(given.values()) < 1:
+        raise InputError(received=given, expected="numbers of 1 or more", mend="leave them out for the defaults")
+    if given["threads"] > MOST_THREADS:
+        raise InputError(
+            received=f"threads={given['threads']}", expected=f"1 to {MOST_THREADS}", mend="pass the number of cores"
+        )
+
+
+def _order(names: list[str], number: int) -> list[str]:
+    """Another file is first in each round, and every second round goes backwards: none always follows the same one."""
+    start = number % max(len(names), 1)
+    turned = names[start:] + names[:start]
+    return turned[::-1] if number % 2 else turned
+
+
+def _portion(run_ms: float, runs: int | None, number: int) -> int:
+    """Runs of one file in a round."""
+    if runs is None:
+        return min(MOST_RUNS, max(LEAST_RUNS, int(np.ceil(LEAST_MS / run_ms))))
+    return runs // ROUNDS + (number < runs % ROUNDS)
+
+
+def _ratio(times: list[list[float]], reference: list[list[float]], name: str) -> LatencyRatio:
+    """Of rounds in which both ran: with few runs that are told, not each has one."""
+    pairs = [(np.median(one), np.median(other)) for one, other in zip(times, reference, strict=True) if one and other]
+    value, interval = paired_ratio(*map(list, zip(*pairs, strict=True)))
+    return LatencyRatio(reference=name, value=value, ci95=interval, rounds=len(pairs))
+
+
+class _Worker:
+    """The process of one file, warm when it is made; `rounds` holds the milliseconds of each run.
+
+    Every method raises FileFormatError where the process refuses the file or ends.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], threads: int, warmup: int | None) -> None:
+        self.rounds: list[list[float]] = []
+        self._path, self._threads = path, threads
+        options = ["--threads", str(threads)] + ([] if warmup is None else ["--warmup", str(warmup)])
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  closed by close()
+        self._process = subprocess.Popen(
+            worker_command(path, *options),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=worker_environment(),
+        )
+        self._input, self._output = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
+        try:
+            ready = self._answer()
+        except FileFormatError:
+            self.close()
+            raise
+        self.run_ms, self._open_ms = float(ready["run_ms"]), float(ready["open_ms"])
+
+    def run(self, count: int) -> None:
+        """One round of `count` runs."""
+        self.rounds.append(self._ask(f"{count}\n") if count else [])
+
+    def measured(self, ratio: LatencyRatio | None) -> Measured:
+        peak = self._ask("\n")["peak_memory_bytes"]
+        every = [value for one in self.rounds for value in one]
+        median, p10, p90 = (float(figure) for figure in np.percentile(every, (50, 10, 90)))
+        return Measured(
+            latency=LatencyResult(median=median, p10=p10, p90=p90, runs=len(every), threads=self._threads),
+            peak_memory_bytes=int(peak),
+            open_ms=self._open_ms,
+            ratio=ratio,
+        )
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+    def _ask(self, line: str) -> Any:
+        with suppress(BrokenPipeError):  # it ended: the answer tells how
+            self._input.write(line)
+            self._input.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        line = self._output.readline()
+        if not line:
+            self._process.wait()
+        self._errors.seek(0)
+        return worker_answer(self._path, line, self._process.poll(), self._errors.read())

@@ -2,6 +2,7 @@
 """Each command does its work, and says it in words and in JSON."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from lowbit.cli.app import app
 from lowbit.compare import Settings
+from lowbit.files import sha256
+from lowbit.results import DeviceReport
 
 COMMANDS = (
     "compare", "report", "quantize", "qat", "export", "coverage",
@@ -106,15 +109,51 @@ def test_benchmark_of_several_files(lowbit, digits_tflite, digits_keras) -> None
 
 
 def test_latencies_are_shown_in_three_digits_that_count(lowbit, digits_tflite, monkeypatch) -> None:
-    from lowbit.cli import measuring
-    from lowbit.results import LatencyResult
-    from lowbit.runtime import Measured
+    from lowbit.cli import timing
+    from lowbit.results import FileLatency, LatencyRatio, LatencyResult
 
-    latency = LatencyResult(median=0.00643, p10=0.00512, p90=24.123, runs=50, threads=1)
-    found = Measured(latency=latency, peak_memory_bytes=4_000_000, open_ms=1.0)
-    monkeypatch.setattr(measuring, "_measure", lambda *given: found)
+    def row(file: str, ratio: LatencyRatio | None) -> FileLatency:
+        latency = LatencyResult(median=0.00643, p10=0.00512, p90=24.123, runs=50, threads=1)
+        return FileLatency(
+            file=file, sha256="", size_bytes=4_000, latency_ms=latency, latency_ratio=ratio, peak_memory_bytes=4_000_000
+        )
+
+    ratio = LatencyRatio(reference="a", value=0.654, ci95=(0.641, 0.668), rounds=20)
+    monkeypatch.setattr(timing, "_files_in_turns", lambda *given: [row(str(digits_tflite), ratio)])
     shown = lowbit("benchmark", digits_tflite).out.splitlines()[-1].split()
     assert shown[1:4] == ["0.00643", "0.00512", "24.1"]
+    assert shown[5:8] == ["0.65", "(0.64", "to"]
+
+
+def test_files_in_turns_for_several_numbers_of_threads(lowbit, digits_tflite, tmp_path) -> None:
+    again = shutil.copy(digits_tflite, tmp_path / "again.tflite")
+    words = ("benchmark", digits_tflite, again, "--threads", "2,1", "--runs", "20", "--device", "mine", "--json")
+    answer = lowbit(*words).json
+    assert answer["device"]["name"] == "mine" and answer["schema"] == 1
+    assert [(Path(row["file"]).name, row["latency_ms"]["threads"]) for row in answer["files"]] == [
+        (digits_tflite.name, 2), (digits_tflite.name, 1), ("again.tflite", 2), ("again.tflite", 1),
+    ]  # fmt: skip
+    assert {row["sha256"] for row in answer["files"]} == {sha256(digits_tflite)}
+    assert answer["files"][0]["latency_ratio"] is None
+    assert answer["files"][2]["latency_ratio"]["reference"] == str(digits_tflite)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(("--threads", "two"), "--threads two"), (("--threads", "1,0"), "0"), (("--reference", "other.tflite"), "other")],
+)
+def test_what_cannot_be_measured_is_refused(lowbit, digits_tflite, words, told) -> None:
+    lowbit("benchmark", digits_tflite, *words).refused(told)
+
+
+def test_a_device_needs_numpy_and_litert_alone(digits_tflite, tmp_path) -> None:
+    words = [sys.executable, "-X", "importtime", "-m", "lowbit.runtime", str(digits_tflite), "--runs", "5"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    (tmp_path / "device.json").write_text(done.stdout)
+    (row,) = DeviceReport.load(tmp_path / "device.json").files
+    assert row.sha256 == sha256(digits_tflite) and row.latency_ms.runs == 5
+    loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert "numpy" in loaded and not loaded & {"keras", "tensorflow", "typer", "rich", "scipy", "PIL", "matplotlib"}
 
 
 def test_inspect(lowbit, digits_tflite) -> None:

@@ -16,8 +16,8 @@ from PIL import Image
 
 from lowbit.card import card_path, read_card
 from lowbit.cli.making import _show_file
-from lowbit.cli.measuring import _shown_names
 from lowbit.cli.session import Session
+from lowbit.cli.timing import _shown_names
 from lowbit.recipes.recipe import Made
 from lowbit.results import ParityResult, TensorParity
 

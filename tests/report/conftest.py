@@ -7,7 +7,9 @@ import pytest
 
 from lowbit.results import LatencyRatio, LatencyResult, Metric, ParityResult, Results, Row, Verdict
 
-KERAS_NOTES = dict.fromkeys(("ops", "float_ops", "delegated_share", "parity", "latency_ratio"), "runs in Keras, not from a file")
+KERAS_NOTES = dict.fromkeys(
+    ("ops", "float_ops", "delegated_share", "parity", "latency_ratio"), "runs in Keras, not from a file"
+)
 
 
 def ok_row(recipe, correct, size, median, weights, activations, **changes):

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from lowbit import __version__
-from lowbit.cli import comparing, coverage, listing, making, measuring
+from lowbit.cli import comparing, coverage, listing, making, measuring, timing
 from lowbit.cli.session import DONE, print_error
 
 
@@ -54,5 +54,5 @@ def _options(
 ) -> None: ...
 
 
-for group in (comparing, making, coverage, measuring, listing):
+for group in (comparing, making, coverage, measuring, timing, listing):
     group.add_to(app)

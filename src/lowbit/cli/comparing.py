@@ -91,6 +91,10 @@ def report(
     run_dir: Annotated[str, typer.Argument(help="The folder of a run, or its results.json.", show_default=False)],
     markdown: Annotated[str | None, typer.Option(help="Write the table as Markdown.", metavar="FILE")] = None,
     csv: Annotated[str | None, typer.Option(help="Write the table as CSV.", metavar="FILE")] = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(help="Join latencies of another machine: what lowbit benchmark --json printed there.", metavar="FILE"),
+    ] = None,
     plots: Annotated[
         str | None, typer.Option(help="Write the plots, .png and .svg, into this folder.", metavar="DIR")
     ] = None,
@@ -100,6 +104,9 @@ def report(
     from lowbit.files import write_text
 
     results = _load(run_dir)
+    if add:
+        results = _with_devices(results, add)
+        results.save(_results_path(run_dir))
     targets = {
         "markdown": None if markdown is None else options.output(markdown),
         "csv": None if csv is None else options.output(csv),
@@ -118,11 +125,23 @@ def report(
     _show(session, results, None)
 
 
+def _with_devices(results: Any, files: list[str]) -> Any:
+    from lowbit.results import DeviceReport
+
+    for file in files:
+        results = results.with_device(DeviceReport.load(file))
+    return results
+
+
+def _results_path(run_dir: str) -> Path:
+    path = Path(run_dir)
+    return path / "results.json" if path.is_dir() else path
+
+
 def _load(run_dir: str) -> Any:
     from lowbit.results import Results
 
-    path = Path(run_dir)
-    path = path / "results.json" if path.is_dir() else path
+    path = _results_path(run_dir)
     if not path.is_file():
         raise InputError(
             received=f"run folder {run_dir}, without results.json",

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`evaluate`, `benchmark`, `inspect` and `parity`: what a written file is worth."""
+"""`evaluate`, `inspect` and `parity`: what a written file is worth."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,8 +13,6 @@ from lowbit.errors import InputError
 
 MODEL_FILES = (".tflite", ".keras", ".h5")
 KERAS_FILES = (".keras", ".h5")
-FIGURES_WIDTH = 55  # columns of a terminal that the figures of the latency table take
-LEAST_NAME_WIDTH = 20
 CODES = ("int2", "int4", "int8", "int16")  # types of quantized weights
 
 TFLite = Annotated[str, typer.Argument(help="A .tflite file.", metavar="FILE.tflite", show_default=False)]
@@ -24,7 +21,6 @@ TFLite = Annotated[str, typer.Argument(help="A .tflite file.", metavar="FILE.tfl
 def add_to(app: typer.Typer) -> None:
     """Add this file's commands."""
     command.add(app, evaluate, example="lowbit evaluate runs/digits-small_cnn/models/ptq-w8a8.tflite --data digits")
-    command.add(app, benchmark, example="lowbit benchmark runs/digits-small_cnn/models/*.tflite --threads 1")
     command.add(app, inspect, example="lowbit inspect runs/digits-small_cnn/models/ptq-w8a8.tflite")
     command.add(
         app,
@@ -60,73 +56,6 @@ def evaluate(
         f"{found.correct} of {found.total} {split} samples",
         f"{found.samples_per_second:,.0f} samples per second" + _threads(found.threads),
     )
-
-
-def benchmark(
-    session: Session,
-    files: Annotated[
-        list[str], typer.Argument(help=".tflite, .keras or .h5 files.", metavar="FILE...", show_default=False)
-    ],
-    threads: options.Threads = 1,
-    runs: Annotated[
-        int | None, typer.Option(help="Timed runs; enough for a steady figure if not given.", show_default=False)
-    ] = None,
-) -> None:
-    """Measure each file's latency and peak memory, one sample at a time, in a clean process."""
-    from lowbit import records
-    from lowbit.results import milliseconds
-
-    options.check_threads(threads)
-    options.at_least_one(runs=runs)
-    paths = [options.existing(file, *MODEL_FILES) for file in files]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("file")
-    for heading in ("median ms", "p10", "p90", "runs", "peak MB", "size MB"):
-        table.add_column(heading, justify="right")
-    rows = []
-    for path, shown in zip(paths, _shown_names(paths, session.out.width - FIGURES_WIDTH)):
-        session.detail(f"measuring {path}")
-        found = _measure(path, threads, runs)
-        latency, size = found.latency, path.stat().st_size
-        table.add_row(
-            shown,
-            *(milliseconds(value) for value in (latency.median, latency.p10, latency.p90)),
-            str(latency.runs),
-            f"{found.peak_memory_bytes / 1e6:.1f}",
-            f"{size / 1e6:.3f}",
-        )
-        rows.append(
-            {
-                "file": str(path),
-                "latency_ms": records.encode(latency),
-                "peak_memory_bytes": found.peak_memory_bytes,
-                "size_bytes": size,
-            }
-        )
-    session.result({"files": rows}, table)
-
-
-def _shown_names(paths: Sequence[Path], width: int) -> list[str]:
-    """Whole paths where they fit, else file names where these differ; what is still too long loses its left.
-
-    >>> _shown_names([Path("runs/the-first/a.tflite"), Path("runs/the-first/b.tflite")], 10)
-    ['a.tflite', 'b.tflite']
-    """
-    names = [str(path) for path in paths]
-    width = max(width, LEAST_NAME_WIDTH)
-    if any(len(name) > width for name in names) and len({path.name for path in paths}) == len(paths):
-        names = [path.name for path in paths]
-    return [name if len(name) <= width else "…" + name[1 - width :] for name in names]
-
-
-def _measure(path: Any, threads: int, runs: int | None) -> Any:
-    if path.suffix.lower() in KERAS_FILES:
-        from lowbit.compare.keras_latency import measure_keras_file
-
-        return measure_keras_file(path, threads=threads, runs=runs)
-    from lowbit import runtime
-
-    return runtime.measure(path, threads=threads, runs=runs)
 
 
 def inspect(session: Session, file: TFLite) -> None:

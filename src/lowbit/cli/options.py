@@ -203,6 +203,21 @@ def check_threads(threads: int | None) -> None:
         )
 
 
+def thread_counts(word: str) -> list[int]:
+    """Numbers of threads separated by commas; raises InputError for anything else.
+
+    >>> thread_counts("1,4")
+    [1, 4]
+    """
+    parts = [part.strip() for part in word.split(",")]
+    if not all(part.isdigit() for part in parts):
+        raise InputError(received=f"--threads {word}", expected="a number, or several: 1,2,4", mend="pass --threads 1")
+    counts = list(dict.fromkeys(int(part) for part in parts))
+    for count in counts:
+        check_threads(count)
+    return counts
+
+
 def at_least_one(**numbers: int | None) -> None:
     """Raises InputError for the first number under 1."""
     for name, number in numbers.items():

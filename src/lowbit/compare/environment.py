@@ -8,6 +8,7 @@ from typing import Any
 
 from lowbit.engines import library_versions, source_sha256
 from lowbit.runtime import cores
+from lowbit.runtime.device import processor
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LIBRARIES = (
@@ -42,19 +43,10 @@ def environment(threads: int) -> dict[str, Any]:
     """Machine and versions, for readers of the results."""
     libraries = {name: version for name, version in library_versions(LIBRARIES).items() if version is not None}
     return {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": cores(),
         "threads": threads,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "libraries": libraries,
     }
 
-
-def _cpu() -> str:
-    """The processor's name as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main job: one model, one data set, many recipes -> one table."""
 
+import contextlib
 import dataclasses
 import os
 import shlex
@@ -220,6 +221,9 @@ class _Run:
             stored = Results.load(self.folder / RESULTS)
         except InputError:
             return results
+        for report in stored.devices:
+            with contextlib.suppress(InputError):  # its files are no longer this run's
+                results = results.with_device(report)
         same = dataclasses.replace(results, created=stored.created)
         return same if same.to_json() == stored.to_json() else results
 

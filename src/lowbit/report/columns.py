@@ -4,7 +4,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from lowbit.results import Metric, Results, Row, milliseconds
+from lowbit.results import DeviceReport, Metric, Results, Row, milliseconds
 
 MISSING = "n/a"
 REFERENCES = ("float32", "keras-float32")
@@ -93,6 +93,7 @@ def columns(results: Results) -> tuple[Column, ...]:
             heading="× float32", rank=5, fields=("latency_ratio",), text=_ratio,
             number=lambda row: row.latency_ratio.value if row.latency_ratio else None,
         ),
+        *_device_columns(results),
         Column(heading="p10 to p90", rank=10, fields=("latency_ms",), text=_percentiles),
         Column(
             heading=f"memory {memory_unit}", rank=8, fields=("peak_memory_bytes",),
@@ -198,6 +199,25 @@ def _primary_columns(results: Results) -> tuple[Column, ...]:
         Column(heading="95 % interval", rank=7, text=interval, fields=(name, "metrics")),
         Column(heading="change" + (" pp" if unit == "%" else ""), rank=2, text=difference, fields=(name, "metrics")),
     )
+
+
+def _device_columns(results: Results) -> list[Column]:
+    """The latency on each machine that was joined, for each number of threads."""
+    made = []
+    for report in results.devices:
+        for threads in sorted({one.latency_ms.threads for one in report.files}):
+            counted = f" ({threads} threads)" if threads > 1 else ""
+
+            def median(row: Row, report: DeviceReport = report, threads: int = threads) -> float | None:
+                found = [one.latency_ms for one in report.of(row.sha256) if one.latency_ms.threads == threads]
+                return found[0].median if found else None
+
+            def text(row: Row, median: Callable[[Row], float | None] = median) -> str | None:
+                value = median(row)
+                return None if value is None else milliseconds(value)
+
+            made.append(Column(heading=f"ms on {report.device.name}{counted}", rank=4, text=text, number=median))
+    return made
 
 
 def _minus(figures: str) -> str:

@@ -2,6 +2,7 @@
 """What was got: the rows of a run, parity, coverage; frozen, written as JSON and read back (`lowbit.records`)."""
 
 from lowbit.results.coverage import FATES, Coverage, LayerCoverage, Workload
+from lowbit.results.device import Device, DeviceReport, FileLatency
 from lowbit.results.figures import DIRECTIONS, LatencyRatio, LatencyResult, Metric, milliseconds, percent, quantity
 from lowbit.results.movement import EpochMovement
 from lowbit.results.parity import ParityResult, TensorParity
@@ -15,7 +16,10 @@ __all__ = [
     "SCHEMA",
     "STATUSES",
     "Coverage",
+    "Device",
+    "DeviceReport",
     "EpochMovement",
+    "FileLatency",
     "LatencyRatio",
     "LatencyResult",
     "LayerCoverage",

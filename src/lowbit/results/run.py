@@ -4,6 +4,7 @@
 A figure that was not measured is `None`, and the row's `notes` say why: a row that leaves it open cannot be built.
 """
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from lowbit import records
 from lowbit.errors import FileFormatError, InputError
 from lowbit.files import write_text
 from lowbit.results.checks import named, one_of, reasoned
+from lowbit.results.device import DeviceReport
 from lowbit.results.figures import LatencyRatio, LatencyResult, Metric
 from lowbit.results.parity import ParityResult
 
@@ -110,7 +112,10 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """A whole run: its circumstances and its rows. `primary` names the metric that the verdict is about."""
+    """A whole run: its circumstances and its rows. `primary` names the metric that the verdict is about.
+
+    `devices` are latencies of its files on other machines, which `with_device` joined.
+    """
 
     schema: int = SCHEMA
     lowbit: str
@@ -124,6 +129,22 @@ class Results:
     primary: str = "accuracy"
     verdict: Verdict | None = None
     rows: tuple[Row, ...]
+    devices: tuple[DeviceReport, ...] = ()
+
+    def with_device(self, report: DeviceReport) -> Self:
+        """With latencies of another machine, in place of those that a machine of the same name gave before.
+
+        Raises InputError where none of its files is this run's.
+        """
+        known = {row.sha256 for row in self.rows if row.sha256 is not None}
+        if not any(one.sha256 in known for one in report.files):
+            raise InputError(
+                received=f"latencies of {len(report.files)} files on {report.device.name!r}, none of them this run's",
+                expected="files of this run, the same bytes",
+                mend="copy the run's models/*.tflite to the device and measure those",
+            )
+        others = tuple(one for one in self.devices if one.device.name != report.device.name)
+        return dataclasses.replace(self, devices=(*others, report))
 
     def row(self, recipe: str) -> Row:
         """The row of a recipe; raises InputError naming the recipes there are."""

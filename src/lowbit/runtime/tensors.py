@@ -160,8 +160,9 @@ class TensorReader:
         )
 
     def _named(self, tensor: Tensor) -> Tensor:
-        is_named = self._names is not None and tensor.index < len(self._names)
-        return replace(tensor, name=self._names[tensor.index]) if is_named else tensor
+        if self._names is None or tensor.index >= len(self._names):  # a scratch tensor of the interpreter
+            return tensor
+        return replace(tensor, name=self._names[tensor.index])
 
     def _runner(self, batch: int) -> Runner:
         if batch not in self._runners:

@@ -170,6 +170,12 @@ def test_compare_and_report(lowbit) -> None:
     assert "719 train" in lowbit(*words).out
     report = lowbit("report", "run", "--markdown", "t.md", "--csv", "t.csv", "--plots", "plots")
     assert report.code == 0 and "ptq-w8a8" in report.out
+    assert all(row["latency_ratio"]["rounds"] == 20 for row in answer.json["rows"] if row["recipe"] == "ptq-w8a8")
+    measured = lowbit("benchmark", "run/models/ptq-w8a8.tflite", "--runs", "5", "--device", "my board", "--json")
+    Path("board.json").write_text(json.dumps(measured.json))
+    assert lowbit("report", "run", "--add", "board.json", "--markdown", "t.md").code == 0
+    assert lowbit(*words).code == 0  # a finished run that is shown again keeps it
+    assert "ms on my board" in Path("t.md").read_text() and "ms on my board" in Path("run/table.md").read_text()
     assert report.written == {"t.md", "t.csv", "plots", "plots/tradeoff.png", "plots/tradeoff.svg"}
 
 

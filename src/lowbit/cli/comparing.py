@@ -93,7 +93,7 @@ def report(
     csv: Annotated[str | None, typer.Option(help="Write the table as CSV.", metavar="FILE")] = None,
     add: Annotated[
         list[str] | None,
-        typer.Option(help="Join latencies of another machine: what lowbit benchmark --json printed there.", metavar="FILE"),
+        typer.Option(help="Join what lowbit benchmark --json printed on another machine.", metavar="FILE"),
     ] = None,
     plots: Annotated[
         str | None, typer.Option(help="Write the plots, .png and .svg, into this folder.", metavar="DIR")

@@ -176,6 +176,12 @@ def test_compare_and_report(lowbit) -> None:
     assert lowbit("report", "run", "--add", "board.json", "--markdown", "t.md").code == 0
     assert lowbit(*words).code == 0  # a finished run that is shown again keeps it
     assert "ms on my board" in Path("t.md").read_text() and "ms on my board" in Path("run/table.md").read_text()
+    passed = lowbit("report", "run", "--fail-if", "size(ptq-w8a8) > size(float32)", "--against", "run")
+    assert passed.code == 0 and "passed: size(ptq-w8a8) > size(float32)" in passed.out
+    failed = lowbit("report", "run", "--fail-if", "size(ptq-w8a8) > 1k", "--fail-if", "parity(ptq-w8a8) < 1", "--json")
+    assert failed.code == 1 and [gate["failed"] for gate in failed.json["gates"]] == [True, False]
+    lowbit("report", "run", "--fail-if", "size(ptq-w8a8) is large").refused("is large", "number * NAME(RECIPE)")
+    assert lowbit("report", "run", "--against", "run").code == 0
     assert report.written == {"t.md", "t.csv", "plots", "plots/tradeoff.png", "plots/tradeoff.svg"}
 
 

@@ -2,6 +2,7 @@
 """`lowbit compare`, the main job, and `lowbit report`, its result once more."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from lowbit.cli.session import ROW_FAILED, Session
 from lowbit.errors import InputError
 
 TRAINING, MEASURING, RUN = "Training", "Measuring", "Run"
+MAX_DROP = 1.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -95,11 +97,19 @@ def report(
         list[str] | None,
         typer.Option(help="Join what lowbit benchmark --json printed on another machine.", metavar="FILE"),
     ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(help="Exit with 1 where it holds: 'accuracy_drop(ptq-w8a8) > 0.5'.", metavar="CONDITION"),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="An older run: its rows are old.RECIPE in conditions; without any, none may lose accuracy."),
+    ] = None,
     plots: Annotated[
         str | None, typer.Option(help="Write the plots, .png and .svg, into this folder.", metavar="DIR")
     ] = None,
 ) -> None:
-    """Show a finished run again, as a table, Markdown, CSV and plots."""
+    """Show a finished run again, as a table, Markdown, CSV and plots; hold it to conditions (exit code 1)."""
     from lowbit import report as renderers
     from lowbit.files import write_text
 
@@ -122,7 +132,20 @@ def report(
         write_text(targets["csv"], renderers.csv_text(results))
     for path in (*pictures, *(path for path in targets.values() if path is not None)):
         session.note(f"wrote {path}")
-    _show(session, results, None)
+    gates = _gates(results, fail_if or [], against)
+    _show(session, results, None, gates)
+    if any(gate.failed for gate in gates):
+        session.exit_code = ROW_FAILED
+
+
+def _gates(results: Any, conditions: list[str], against: str | None) -> list[Any]:
+    """How the conditions ended; those of every older row where none is given."""
+    from lowbit.report import check, regressions
+
+    old = None if against is None else _load(against)
+    if old is not None and not conditions:
+        return list(regressions(results, old, MAX_DROP))
+    return [check(condition, results, old) for condition in conditions]
 
 
 def _with_devices(results: Any, files: list[str]) -> Any:
@@ -151,11 +174,13 @@ def _load(run_dir: str) -> Any:
     return Results.load(path)
 
 
-def _show(session: Session, results: Any, folder: Path | None) -> None:
+def _show(session: Session, results: Any, folder: Path | None, gates: Sequence[Any] = ()) -> None:
+    from lowbit import records
     from lowbit.report import terminal_table
 
     counts = " · ".join(f"{count:,} {name}" for name, count in results.dataset.get("counts", {}).items())
     heading = f"{results.model.get('name')} on {results.dataset.get('name')}: {counts} samples"
-    session.result(json.loads(results.to_json()), heading, "", terminal_table(results))
+    data = json.loads(results.to_json()) | ({"gates": records.encode(list(gates))} if gates else {})
+    session.result(data, heading, "", terminal_table(results), *([""] if gates else []), *map(str, gates))
     if folder is not None:
         session.note(f"\nEverything lies in {folder}")

@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results as a table in the terminal, Markdown, CSV and plots. Renders what was stored, changes nothing."""
 
+from lowbit.report.gate import Outcome, check, regressions
 from lowbit.report.markdown import markdown
 from lowbit.report.picture import samples_picture
 from lowbit.report.plot import tradeoff_plot
 from lowbit.report.spreadsheet import csv_text
 from lowbit.report.terminal import terminal_table
 
-__all__ = ["csv_text", "markdown", "samples_picture", "terminal_table", "tradeoff_plot"]
+__all__ = [
+    "Outcome",
+    "check",
+    "csv_text",
+    "markdown",
+    "regressions",
+    "samples_picture",
+    "terminal_table",
+    "tradeoff_plot",
+]

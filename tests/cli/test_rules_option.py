@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from lowbit.export import flatbuffer
+from lowbit.runtime import flatbuffer
 from lowbit.spec import Rule
 
 COMMANDS = {

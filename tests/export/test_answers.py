@@ -10,8 +10,9 @@ from keras import layers, ops
 
 from lowbit.card import card_path
 from lowbit.errors import ExportError, InputError, UnsupportedError
-from lowbit.export import export, flatbuffer, parity, write
+from lowbit.export import export, parity, write
 from lowbit.export.answers import Answers
+from lowbit.runtime import flatbuffer
 from lowbit.simulation import quantize_model
 
 VALUES = np.random.default_rng(0).normal(size=(16, 6)).astype("float32")

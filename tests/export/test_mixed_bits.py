@@ -10,9 +10,8 @@ from keras import layers
 import lowbit
 from lowbit import Rule
 from lowbit.errors import InputError, UnsupportedError
-from lowbit.export import flatbuffer
 from lowbit.quantizers import affine
-from lowbit.runtime import inspect
+from lowbit.runtime import flatbuffer, inspect
 
 IMAGES = np.random.default_rng(0).normal(size=(32, 8, 8, 3)).astype("float32")
 

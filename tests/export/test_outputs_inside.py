@@ -7,8 +7,8 @@ import pytest
 from keras import layers
 
 from lowbit.errors import ExportError
-from lowbit.export import export, flatbuffer, wiring
-from lowbit.runtime import Runner
+from lowbit.export import export, wiring
+from lowbit.runtime import Runner, flatbuffer
 from lowbit.simulation import quantize_model
 
 IMAGES = np.random.default_rng(0).normal(size=(32, 8, 8, 3)).astype("float32")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lowbit.card import card_path
-from lowbit.export import export, flatbuffer, parity
+from lowbit.export import export, parity
+from lowbit.runtime import flatbuffer
 from lowbit.simulation import calibrate, quantize_model
 
 

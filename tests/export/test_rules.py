@@ -9,7 +9,8 @@ from keras import layers
 
 from lowbit import Rule
 from lowbit.errors import InputError, UnsupportedError
-from lowbit.export import export, flatbuffer
+from lowbit.export import export
+from lowbit.runtime import flatbuffer
 from lowbit.simulation import fates, quantize_model
 
 

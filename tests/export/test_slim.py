@@ -11,9 +11,9 @@ from ai_edge_litert import schema_py_generated as schema
 import lowbit
 from lowbit.card import read_card, tensor_names
 from lowbit.errors import InputError
-from lowbit.export import ExportResult, export, export_variant, flatbuffer, parity
+from lowbit.export import ExportResult, export, export_variant, parity
 from lowbit.export.slim import slim
-from lowbit.runtime import predict, size_parts, tensors
+from lowbit.runtime import flatbuffer, predict, size_parts, tensors
 
 
 @pytest.fixture(scope="module")

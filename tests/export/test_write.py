@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lowbit.errors import ExportError, InputError
-from lowbit.export import export, export_variant, flatbuffer, integers
-from lowbit.runtime import Runner
+from lowbit.export import export, export_variant, integers
+from lowbit.runtime import Runner, flatbuffer
 from lowbit.simulation import quantize_model
 
 FRESH = """

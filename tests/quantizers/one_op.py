@@ -23,8 +23,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from litert_quantizer import qtyping, quantizer
 from litert_quantizer.algorithm_manager import AlgorithmName
 
-from lowbit.export import flatbuffer
 from lowbit.quantizers.affine import code_range, range_in_float64
+from lowbit.runtime import flatbuffer
 
 _ALL = qtyping.TFLOperationName
 

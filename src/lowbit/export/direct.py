@@ -15,7 +15,8 @@ from keras import tree
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from lowbit.errors import ExportError, InputError
-from lowbit.export import flatbuffer, refused
+from lowbit.export import refused
+from lowbit.runtime import flatbuffer
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _INPUT, _OUTPUT = "input_{:03}", "output_{:03}"  # TensorFlow sorts arguments and outputs by name

@@ -11,10 +11,11 @@ from litert_quantizer import qtyping, quantizer
 from litert_quantizer.algorithm_manager import AlgorithmName
 
 from lowbit.errors import ExportError
-from lowbit.export import flatbuffer, quietly, refused, wiring
+from lowbit.export import quietly, refused, wiring
 from lowbit.export.structure import Template, constant_name
 from lowbit.quantizers.affine import code_range
 from lowbit.quantizers.tensor import TensorQuantizer
+from lowbit.runtime import flatbuffer
 from lowbit.simulation import Simulation
 from lowbit.simulation.exported import Constant
 from lowbit.simulation.weighted import WeightedLayer

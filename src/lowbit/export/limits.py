@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras import ops
 
 from lowbit.errors import ExportError, LowbitError
-from lowbit.export import flatbuffer
+from lowbit.runtime import flatbuffer
 from lowbit.simulation import Simulation
 
 _WEIGHTED = {"CONV_2D": (0, 1), "DEPTHWISE_CONV_2D": (0, 1), "FULLY_CONNECTED": (0, 1), "TRANSPOSE_CONV": (2, 1)}

@@ -8,7 +8,7 @@ import numpy as np
 from keras import tree
 
 from lowbit.errors import UnsupportedError
-from lowbit.export import flatbuffer
+from lowbit.runtime import flatbuffer
 from lowbit.simulation import Simulation
 from lowbit.simulation.passing import Identity, PutIn
 

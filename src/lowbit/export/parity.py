@@ -11,12 +11,12 @@ from keras import ops, tree
 
 from lowbit.card import card_path, tensor_names
 from lowbit.errors import InputError, UnsupportedError
-from lowbit.export import flatbuffer, integers, outputs
+from lowbit.export import integers, outputs
 from lowbit.export.answers import Answers
 from lowbit.quantizers import recording
 from lowbit.quantizers.on_jax import compiled_as_a_whole
 from lowbit.results import ParityResult, TensorParity
-from lowbit.runtime import Runner, check_file
+from lowbit.runtime import Runner, check_file, flatbuffer
 from lowbit.simulation import Simulation
 from lowbit.simulation.calibrate import model_inputs
 

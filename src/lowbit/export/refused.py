@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lowbit.errors import ExportError
-from lowbit.export import flatbuffer
+from lowbit.runtime import flatbuffer
 
 _PLACE = re.compile(r"\S+:\d+:\d+: (?:error: )?")
 """Where the caller's script was when the op was traced."""

@@ -6,7 +6,7 @@ Inputs, outputs and signatures keep their names. What the short ones stand for i
 
 import string
 
-from lowbit.export import flatbuffer
+from lowbit.runtime import flatbuffer
 
 _DIGITS = string.digits + string.ascii_lowercase
 

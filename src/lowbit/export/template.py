@@ -22,8 +22,9 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from lowbit.errors import ExportError
-from lowbit.export import flatbuffer, outputs, refused
+from lowbit.export import outputs, refused
 from lowbit.export.structure import Template, constant_name, point_name
+from lowbit.runtime import flatbuffer
 from lowbit.simulation import Simulation
 from lowbit.simulation.passing import KeptFloat
 

@@ -13,7 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from lowbit.errors import ExportError
-from lowbit.export import flatbuffer
+from lowbit.runtime import flatbuffer
 
 _INTEGER = (schema.TensorType.INT8, schema.TensorType.INT16)
 _FLOAT = schema.TensorType.FLOAT32

@@ -18,7 +18,7 @@ from litert_quantizer.qtyping import TFLOperationName
 
 from lowbit.errors import ExportError, FileFormatError, InputError, UnsupportedError
 from lowbit.export import content as contents
-from lowbit.export import flatbuffer, integers, limits, quietly, request
+from lowbit.export import integers, limits, quietly, request
 from lowbit.export.cards import write_names
 from lowbit.export.parity import parity as measure_parity
 from lowbit.export.parity import require_batches, tied_tensors
@@ -26,7 +26,7 @@ from lowbit.export.request import LEAST_AGREEMENT
 from lowbit.export.slim import slim
 from lowbit.files import replacing
 from lowbit.results import ParityResult
-from lowbit.runtime import check_file
+from lowbit.runtime import check_file, flatbuffer
 from lowbit.simulation import Simulation, quantize_model
 from lowbit.spec import Spec
 

@@ -6,6 +6,7 @@ from lowbit.results.device import Device, DeviceReport, FileLatency
 from lowbit.results.figures import DIRECTIONS, LatencyRatio, LatencyResult, Metric, milliseconds, percent, quantity
 from lowbit.results.movement import EpochMovement
 from lowbit.results.parity import ParityResult, TensorParity
+from lowbit.results.profile import OpTime, Profile, SlowOp
 from lowbit.results.run import KINDS, MEASURED, SCHEMA, STATUSES, Results, Row, Verdict
 
 __all__ = [
@@ -24,9 +25,12 @@ __all__ = [
     "LatencyResult",
     "LayerCoverage",
     "Metric",
+    "OpTime",
     "ParityResult",
+    "Profile",
     "Results",
     "Row",
+    "SlowOp",
     "TensorParity",
     "Verdict",
     "Workload",

@@ -160,10 +160,17 @@ def _most(counts: Mapping[str, int]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Delegated:
-    """Positions of the ops that XNNPACK runs, in the order of the file, and in how many pieces it runs them."""
+    """Positions, in the order of the file, of the ops that XNNPACK runs: one group for each partition."""
 
-    positions: frozenset[int]
-    partitions: int
+    groups: tuple[frozenset[int], ...]
+
+    @property
+    def positions(self) -> frozenset[int]:
+        return frozenset().union(*self.groups)
+
+    @property
+    def partitions(self) -> int:
+        return len(self.groups)
 
 
 def delegated_ops(runner: Runner) -> Delegated | None:
@@ -177,10 +184,12 @@ def delegated_ops(runner: Runner) -> Delegated | None:
     partitions = [node for node in nodes[runner.nodes :] if node["op_name"] == "DELEGATE"]
     if len(nodes) - runner.nodes != len(partitions) or not ops:
         return None
-    inside: set[int] = set()
-    for partition in partitions:
-        inside |= _between(ops, {int(i) for i in partition["inputs"]}, {int(i) for i in partition["outputs"]})
-    return Delegated(positions=frozenset(inside), partitions=len(partitions))
+    return Delegated(
+        groups=tuple(
+            frozenset(_between(ops, {int(i) for i in one["inputs"]}, {int(i) for i in one["outputs"]}))
+            for one in partitions
+        )
+    )
 
 
 def _between(ops: tuple[Op, ...], inputs: set[int], outputs: set[int]) -> set[int]:

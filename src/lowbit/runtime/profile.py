@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the time of a file goes: LiteRT has no profile in Python, so its parts are timed as files of their own."""
+
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lowbit.card import tensor_names
+from lowbit.errors import FileFormatError
+from lowbit.results import OpTime, Profile, SlowOp
+from lowbit.runtime.arena import arena_bytes
+from lowbit.runtime.explaining import reasons
+from lowbit.runtime.interpreter import read_content
+from lowbit.runtime.pieces import Piece, Pieces
+from lowbit.runtime.schema import read_graphs
+from lowbit.runtime.together import Measured, measure_together
+
+AT_ONCE = 16  # processes beside the whole file's
+SLOWEST = 5
+WHOLE = "the whole"
+
+
+def profile(path: str | os.PathLike[str], *, threads: int = 1) -> Profile:
+    """Time by kind of op, measured here and now.
+
+    Raises FileFormatError for an unusable file, InputError for threads below 1.
+    """
+    content = read_content(path)
+    graphs = read_graphs(content, path)
+    cut = Pieces(content)
+    wanted = {piece.key: piece for piece in cut.pieces}
+    wanted |= {op.key: op for piece in cut.pieces if len(piece.positions) > 1 for op in cut.ops_of(piece)}
+    shares, whole_ms = _shares(path, cut, list(wanted.values()), threads)
+    single = [one for piece in cut.pieces for one in _split(cut, piece, shares)]
+    kinds: dict[tuple[str, bool], list[float]] = defaultdict(list)
+    for op, share in single:
+        kinds[op.ops[0], op.delegated].append(share)
+    times = [
+        OpTime(op=name, count=len(found), delegated=delegated, share=sum(found))
+        for (name, delegated), found in kinds.items()
+    ]
+    names = tensor_names(path) or tuple(tensor.name for tensor in graphs[0].tensors)
+    slowest = sorted(single, key=lambda one: -one[1])[:SLOWEST]
+    found = Profile(
+        whole_ms=whole_ms,
+        partitions=sum(piece.delegated for piece in cut.pieces),
+        delegated_share=sum(time.share for time in times if time.delegated),
+        kinds=tuple(sorted(times, key=lambda time: -time.share)),
+        slowest=tuple(
+            SlowOp(op=op.ops[0], layer=names[op.tensor], delegated=op.delegated, share=share) for op, share in slowest
+        ),
+        arena_bytes=arena_bytes(graphs),
+        reasons=(),
+    )
+    return reasons(found, graphs[0])
+
+
+def _split(cut: Pieces, piece: Piece, shares: Mapping[object, float]) -> list[tuple[Piece, float]]:
+    """The ops of a piece with their parts of its share, in proportion to what each takes alone."""
+    ops = cut.ops_of(piece)
+    if len(ops) == 1:
+        return [(piece, shares[piece.key])]
+    total = sum(shares[op.key] for op in ops)
+    return [(op, shares[piece.key] * shares[op.key] / total) for op in ops]
+
+
+def _shares(
+    path: str | os.PathLike[str], cut: Pieces, wanted: Sequence[Piece], threads: int
+) -> tuple[dict[object, float], float]:
+    """Each piece's time as a share of the whole file's, by key; and that one's milliseconds."""
+    shares: dict[object, float] = {}
+    whole_ms = 0.0
+    with tempfile.TemporaryDirectory(prefix="lowbit-") as folder:
+        for start in range(0, len(wanted), AT_ONCE):
+            group = wanted[start : start + AT_ONCE]
+            paths: dict[str, str | os.PathLike[str]] = {WHOLE: path}
+            for number, piece in enumerate(group):
+                place = Path(folder) / f"{number}.tflite"
+                place.write_bytes(cut.content(piece))
+                paths[str(number)] = place
+            found = measure_together(paths, threads=threads, reference=WHOLE)
+            whole_ms = _of(found, WHOLE).latency.median
+            for number, piece in enumerate(group):
+                ratio = _of(found, str(number)).ratio
+                shares[piece.key] = 0.0 if ratio is None else ratio.value
+    return shares, whole_ms
+
+
+def _of(found: Mapping[str, Measured | FileFormatError], name: str) -> Measured:
+    one = found[name]
+    if isinstance(one, FileFormatError):
+        raise one
+    return one

@@ -58,14 +58,28 @@ def evaluate(
     )
 
 
-def inspect(session: Session, file: TFLite) -> None:
-    """Show what a file holds: ops, arithmetic, dtypes, size, and what XNNPACK runs."""
+def inspect(
+    session: Session,
+    file: TFLite,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Measure where its time goes, in half a minute or more.")
+    ] = False,
+    beside: Annotated[
+        str | None,
+        typer.Option(help="Another file to profile and compare with, the float32 one say.", show_default=False),
+    ] = None,
+    threads: options.Threads = 1,
+) -> None:
+    """Show what a file holds: ops, arithmetic, dtypes, size, what XNNPACK runs; with --profile where its time goes."""
     from lowbit import records, runtime
     from lowbit.results import percent, quantity
 
-    path = options.existing(file, ".tflite")
-    runtime.check_file(path)
+    path, other = options.existing(file, ".tflite"), None if beside is None else options.existing(beside, ".tflite")
+    options.check_threads(threads)
+    for one in (path, *([] if other is None else [other])):
+        runtime.check_file(one)
     found = runtime.inspect(path)
+    timed = _profiles(session, path, other, threads) if profile or other is not None else {}
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("op")
     for heading in ("count", "integer", "hybrid", "float"):
@@ -84,7 +98,46 @@ def inspect(session: Session, file: TFLite) -> None:
         *(f"input {_endpoint(end)}" for end in found.inputs),
         *(f"output {_endpoint(end)}" for end in found.outputs),
     ]
-    session.result({"file": file, **records.encode(found)}, table, "", *lines)
+    shown = [part for name, one in timed.items() for part in ("", *_profile_parts(name, one))]
+    compared = list(runtime.beside(*timed.values(), str(other))) if len(timed) == 2 else []
+    told = {"profile": records.encode(timed[str(path)])} if timed else {}
+    if compared:
+        told |= {"beside": {"file": str(other), **records.encode(timed[str(other)])}, "compared": compared}
+    session.result({"file": file, **records.encode(found), **told}, table, "", *lines, *shown, *compared)
+
+
+def _profiles(session: Session, path: Path, other: Path | None, threads: int) -> dict[str, Any]:
+    from lowbit import runtime
+
+    found = {}
+    for one in (path, *([] if other is None else [other])):
+        session.detail(f"measuring {one}")
+        found[str(one)] = runtime.profile(one, threads=threads)
+    return found
+
+
+def _profile_parts(name: str, found: Any) -> list[Any]:
+    """The table of one profile and its words."""
+    from lowbit.results import milliseconds, percent
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("op", "run by"):
+        table.add_column(heading)
+    for heading in ("count", "time %", "ms"):
+        table.add_column(heading, justify="right")
+    for kind in found.kinds:
+        where = "XNNPACK" if kind.delegated else "LiteRT"
+        share = f"{100 * kind.share:.1f}"
+        table.add_row(kind.op, where, str(kind.count), share, milliseconds(kind.share * found.whole_ms))
+    slowest = ", ".join(f"{one.layer} ({one.op}, {percent(one.share)})" for one in found.slowest)
+    arena = "unknown: it has branches or loops" if found.arena_bytes is None else f"{found.arena_bytes:,} bytes"
+    return [
+        f"{name}: {milliseconds(found.whole_ms)} ms",
+        table,
+        f"parts add up to {1 - found.unexplained:.1%} of the whole; slowest {slowest}",
+        f"arena for activations, as LiteRT's own kernels plan it: {arena}",
+        *found.reasons,
+    ]
 
 
 def _size_words(size: Any) -> str:

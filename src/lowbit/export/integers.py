@@ -11,7 +11,7 @@ from litert_quantizer import qtyping, quantizer
 from litert_quantizer.algorithm_manager import AlgorithmName
 
 from lowbit.errors import ExportError
-from lowbit.export import quietly, refused, wiring
+from lowbit.export import padding, quietly, refused, wiring
 from lowbit.export.structure import Template, constant_name
 from lowbit.quantizers.affine import code_range
 from lowbit.quantizers.tensor import TensorQuantizer
@@ -35,16 +35,18 @@ class Grid(NamedTuple):
 
 def fill(template: Template, simulation: Simulation) -> bytes:
     """The float file with the simulation's weights, batch norms folded in, nothing rounded."""
-    return _filled(template, _constants(simulation, False))
+    model = _filled(template, _constants(simulation, False))
+    padding.fuse(model)
+    return flatbuffer.write(model)
 
 
-def _filled(template: Template, constants: dict[str, Constant]) -> bytes:
+def _filled(template: Template, constants: dict[str, Constant]) -> Any:
     model = flatbuffer.read(template.content)
     for name, constant in constants.items():
         number, order = template.slots[name]
         values = constant.values.reshape(-1).astype("float32")[order]
         flatbuffer.set_constant(model, model.subgraphs[0].tensors[number], values)
-    return flatbuffer.write(model)
+    return model
 
 
 def quantize(template: Template, simulation: Simulation, io: str) -> bytes:
@@ -58,11 +60,12 @@ def quantize(template: Template, simulation: Simulation, io: str) -> bytes:
     """
     constants = _constants(simulation, True)
     grids = _grids(simulation)
-    worker = quantizer.Quantizer(_filled(template, constants))
+    filled = flatbuffer.write(_filled(template, constants))
+    worker = quantizer.Quantizer(filled)
     _configure(worker, template, simulation, io)
     ranges = _activation_ranges(grids) | _constant_ranges(template, constants)
     if not ranges:
-        return _filled(template, constants)  # every layer stays float
+        return filled  # every layer stays float
     try:
         content = quietly.quantized(worker, ranges)
     except ValueError as error:
@@ -72,6 +75,7 @@ def quantize(template: Template, simulation: Simulation, io: str) -> bytes:
     wiring.check(model)
     _check_activations(model, grids)
     _settle_constants(model, template, constants)
+    padding.fuse(model)
     return flatbuffer.write(model)
 
 

@@ -5,10 +5,12 @@ A file from elsewhere goes through `check_file` first: a damaged one can end the
 """
 
 from lowbit.runtime.clean import check_file
+from lowbit.runtime.explaining import beside
 from lowbit.runtime.inspection import Delegated, FileSummary, OpCount, delegated_ops, inspect
 from lowbit.runtime.interpreter import Endpoint, Runner
 from lowbit.runtime.macs import workload
 from lowbit.runtime.predict import Prediction, cores, predict
+from lowbit.runtime.profile import profile
 from lowbit.runtime.sizes import SizeParts, size_parts
 from lowbit.runtime.tensors import Op, Tensor, TensorReader, Tensors, tensors
 from lowbit.runtime.together import Measured, measure, measure_together
@@ -26,6 +28,7 @@ __all__ = [
     "Tensor",
     "TensorReader",
     "Tensors",
+    "beside",
     "check_file",
     "cores",
     "delegated_ops",
@@ -33,6 +36,7 @@ __all__ = [
     "measure",
     "measure_together",
     "predict",
+    "profile",
     "size_parts",
     "tensors",
     "workload",

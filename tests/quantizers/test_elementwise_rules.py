@@ -204,14 +204,9 @@ def test_sums_out_of_xnnpacks_range_take_the_built_in_kernel(sign):
         equal_codes(op, rule, inputs, output, PAIRS, builtin=output_scale is sum_scale)
 
 
-def hard_swish(x):
-    return x * tf.nn.relu6(x + 3.0) * np.float32(1 / 6)
-
-
 FREE = (-9.0, 0.0), (-5.0, 5.0)
 UNARY = {
     "relu": (tf.nn.relu, elementwise.relu, "RELU", *FREE),
-    "hard_swish": (hard_swish, elementwise_tables.hard_swish, "HARD_SWISH", *FREE),
     "gelu": (
         lambda x: tf.nn.gelu(x, approximate=False),
         lambda *a: elementwise_tables.gelu(*a, approximate=False),

@@ -18,7 +18,7 @@ _WEIGHTED = {"CONV_2D": (0, 1), "DEPTHWISE_CONV_2D": (0, 1), "FULLY_CONNECTED": 
 """Positions of input and weights."""
 
 _PAIRS = ("MUL", "BATCH_MATMUL", "ADD")
-_LIMIT, _HARD_SWISH_LIMIT = 2.0**8, 2.0**7
+_LIMIT = 2.0**8
 _MEND = (
     "calibrate on data in which its output varies, train with smaller steps or clipped gradients, or keep it float "
     "with a rule"
@@ -85,8 +85,6 @@ def _steps(model: Any) -> Iterator[_Step]:
         if op in _WEIGHTED and not _is_built_in(op, inputs):
             first, second = (_scales(inputs[position]) for position in _WEIGHTED[op])
             yield _Step(op, name, float((first * second / scale).max()), _LIMIT)
-        elif op == "HARD_SWISH":
-            yield _Step(op, name, float((_scales(inputs[0]) / scale).max()), _HARD_SWISH_LIMIT)
         elif op in _PAIRS:
             first, second = map(_scales, inputs)
             unit = np.maximum(first, second) if op == "ADD" else first * second

@@ -27,7 +27,7 @@ from lowbit.export.slim import slim
 from lowbit.files import replacing
 from lowbit.results import ParityResult
 from lowbit.runtime import check_file, flatbuffer
-from lowbit.simulation import Simulation, quantize_model
+from lowbit.simulation import Simulation, float_form, quantize_model
 from lowbit.spec import Spec
 
 _SMALL = (schema.TensorType.FLOAT16, schema.TensorType.INT8, schema.TensorType.INT4)
@@ -165,7 +165,7 @@ def export_variant(
 def _float_content(model: keras.Model, input_shape: Any, python: str | os.PathLike[str] | None) -> bytes:
     """The float32 file: by way of the simulation's graph, which needs no tracing by TensorFlow of a known structure."""
     try:
-        simulation = quantize_model(model, input_shape=input_shape)
+        simulation = float_form(model, input_shape)
         return contents.made(simulation, contents.FLOAT, python)
     except UnsupportedError as refusal:
         if isinstance(model, Simulation) or any(variable.dtype == "float64" for variable in model.variables):

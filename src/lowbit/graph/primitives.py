@@ -73,7 +73,6 @@ OWN_RANGE: Mapping[str, Primitive] = {
     "rsqrt": ops.rsqrt,
     "relu": _relu,
     "gelu": lambda x, approximate: ops.gelu(x, approximate=approximate),
-    "hard_swish": ops.hard_silu,
 }
 FIXED_RANGE: Mapping[str, Primitive] = {
     "softmax": lambda x: ops.softmax(x, axis=-1),
@@ -94,7 +93,10 @@ SAME_AS_INPUT: Mapping[str, Primitive] = {
     "average_pool": _average_pool,
     "resize": _resize,
 }
-PRIMITIVES: Mapping[str, Primitive] = {**OWN_RANGE, **FIXED_RANGE, **SAME_AS_OUTPUT, **SAME_AS_INPUT}
+FOR_FLOAT: Mapping[str, Primitive] = {"hard_swish": ops.hard_silu}
+"""Written out in the others where integers compute them."""
+
+PRIMITIVES: Mapping[str, Primitive] = {**FOR_FLOAT, **OWN_RANGE, **FIXED_RANGE, **SAME_AS_OUTPUT, **SAME_AS_INPUT}
 
 
 def moves_nothing(

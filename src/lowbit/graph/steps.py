@@ -68,9 +68,13 @@ class Step:
 
 
 class Builder:
-    """Appends steps; tensors are numbers, `shape` and `dtype` tell about them (batch axis first, None)."""
+    """Appends steps; tensors are numbers, `shape` and `dtype` tell about them (batch axis first, None).
 
-    def __init__(self, graph: FlatGraph) -> None:
+    `for_float`: operations in the form that is fastest in float, for a file without integers.
+    """
+
+    def __init__(self, graph: FlatGraph, *, for_float: bool = False) -> None:
+        self.for_float = for_float
         self.steps: list[Step] = []
         self.shapes: dict[int, Shape] = {tensor: graph.shapes[tensor] for tensor in graph.inputs}
         self.dtypes: dict[int, str] = {tensor: graph.dtypes[tensor] for tensor in graph.inputs}

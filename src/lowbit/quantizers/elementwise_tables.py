@@ -14,22 +14,15 @@ from keras import ops
 
 from lowbit.quantizers.affine import quotient, settled, square_root
 from lowbit.quantizers.elementwise_fixed_point import (
-    floor,
     half_away,
     multiplier_of,
     multiply,
-    power_of_two,
-    significand_of,
 )
 from lowbit.quantizers.on_jax import in_float64
 
 Tensor = Any
 
 _CENTRED = np.arange(-255, 256, dtype="float32")
-
-_PER_THREE = 2.0**15 / 3.0
-"""In float64: a quotient by 3, rounded to float32 afterwards, is the float32 division's."""
-
 
 def look_up(rule: Callable[[Tensor], Tensor], centred: Tensor) -> Tensor:
     """`rule(centred)` for a rule on single codes, computed 511 times only."""
@@ -113,28 +106,6 @@ def _roots_of_20_bits() -> np.ndarray:
     return roots
 
 
-@in_float64
-def hard_swish(centred: Tensor, input_scale: Tensor, output_scale: Tensor, zero_point: Tensor) -> Tensor:
-    """HARD_SWISH, a built-in kernel in 16-bit fixed point."""
-    fine = input_scale * 2.0**-7
-    output_factor, output_exponent = _factor16(fine / output_scale)
-    relu_factor, relu_exponent = _factor16(settled(ops.cast(ops.cast(fine, "float64") * _PER_THREE, "float32")))
-
-    def rule(c: Tensor) -> Tensor:
-        x = ops.cast(c, "float64") * 128.0
-        on_output = _half_up16(x, output_factor)
-        gate = _saturate16(x * power_of_two(ops.maximum(relu_exponent - 1, 0)))
-        gate = _half_up16(gate, relu_factor)
-        gate = ops.where(relu_exponent > 0, _saturate16(gate * 2.0), gate)
-        gate = half_away(gate * power_of_two(ops.minimum(relu_exponent, 0)))
-        gate = floor((gate + 2.0**15) * 0.5)
-        product = gate * on_output
-        product = ops.sign(product) * floor(ops.abs(product) * 2.0**-15)
-        return ops.cast(half_away(product * power_of_two(output_exponent)), "float32") + zero_point
-
-    return look_up(rule, centred)
-
-
 def _real(centred: Tensor, scale: Tensor) -> Tensor:
     return settled(centred * scale)
 
@@ -156,17 +127,3 @@ def _rounded_even(real: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
 
 def _rounded_away(real: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
     return half_away(settled(real * _reciprocal(scale))) + zero_point
-
-
-def _factor16(number: Tensor) -> tuple[Tensor, Tensor]:
-    """Significand of 15 bits (float64) from that of 31 bits, and exponent (int32)."""
-    significand, exponent = significand_of(number, 31)
-    return _saturate16(floor((significand + 2.0**15) * 2.0**-16)), exponent
-
-
-def _half_up16(values: Tensor, factor: Tensor) -> Tensor:
-    return floor(values * factor * 2.0**-15 + 0.5)
-
-
-def _saturate16(values: Tensor) -> Tensor:
-    return ops.clip(values, -32768.0, 32767.0)

@@ -9,8 +9,7 @@ from lowbit.runtime.schema import Graph, StoredOp
 
 WORTH_TELLING = 0.02
 _ADVICE = {
-    "HARD_SWISH": "XNNPACK has no int8 hard-swish: each splits the file into two partitions; a model with ReLU6 in its "
-    "place runs in one",
+    "HARD_SWISH": "XNNPACK has none in int8, and each splits the file; lowbit writes it out in an ADD and two MULs",
     "SOFTMAX": "XNNPACK has no int8 softmax; end the model at its logits where the largest is all that is asked",
     "LOGISTIC": "a sigmoid; a hard sigmoid is an ADD, a clamp and a MUL, which XNNPACK has",
     "GELU": "XNNPACK has no int8 GELU: keep it float with a rule, or train with ReLU",

@@ -95,7 +95,6 @@ RULES: Mapping[str, Rule] = {
     "rsqrt": _by(tables.rsqrt),
     "sigmoid": _by(tables.logistic),
     "tanh": _by(tables.tanh),
-    "hard_swish": _by(tables.hard_swish),
     "concatenate": _moved,
     "maximum": _moved,
 }

@@ -55,10 +55,24 @@ def quantize_model(
     return simulation
 
 
+def float_form(model: keras.Model, input_shape: Any = None) -> Simulation:
+    """What the float32 file is made of; as `quantize_model`, but for operations that float kernels compute as they are.
+
+    Raises what `quantize_model` raises.
+    """
+    return simulated(model, Spec(), (), input_shape, for_float=True)[0]
+
+
 def simulated(
-    model: keras.Model, spec: Spec, rules: Iterable[Rule], input_shape: Any, ranges: str = "tracked"
+    model: keras.Model,
+    spec: Spec,
+    rules: Iterable[Rule],
+    input_shape: Any,
+    ranges: str = "tracked",
+    *,
+    for_float: bool = False,
 ) -> tuple[Simulation, FlatGraph]:
-    """The simulation, not calibrated, and the flat graph it was made from."""
+    """The simulation, not calibrated, and the flat graph it was made from; `for_float` makes a `float_form`."""
     if ranges not in RANGES:
         raise InputError(
             received=f"ranges={ranges!r}", expected=f"one of {', '.join(RANGES)}", mend="choose one of these"
@@ -80,7 +94,7 @@ def simulated(
     def kept_float(node: Node) -> str | None:
         return "a rule keeps it float" if settings[node.path].keep_float else None
 
-    builder = lower(graph, kept_float)
+    builder = lower(graph, kept_float, for_float=for_float)
     outputs = [builder.bound[tensor] for tensor in graph.outputs]
     steps = fuse(builder.steps, outputs)
     simulation = Assembly(graph, builder, steps, settings, spec, model, ranges == "learned").simulation()

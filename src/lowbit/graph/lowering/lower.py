@@ -55,16 +55,19 @@ def is_leaf(operation: Any) -> bool:
     return not (isinstance(operation, OPENED) or is_composite(operation))
 
 
-def lower(graph: FlatGraph, keep_float: Callable[[Node], str | None] = lambda node: None) -> Builder:
+def lower(
+    graph: FlatGraph, keep_float: Callable[[Node], str | None] = lambda node: None, *, for_float: bool = False
+) -> Builder:
     """Write out every node.
 
     Args:
         keep_float: the reason why a node is to stay float, None where it is not.
+        for_float: as of `Builder`.
 
     Raises:
         UnsupportedError: a layer without integer form that has several outputs in use.
     """
-    builder = Builder(graph)
+    builder = Builder(graph, for_float=for_float)
     wide: set[int] = set()
     for node in graph.nodes:
         builder.begin(node)

@@ -61,10 +61,11 @@ def test_an_output_too_narrow_for_its_inputs_is_named(kind, tmp_path):
 
 
 def test_what_litert_refuses_by_number_is_named(tmp_path):
-    simulation = simulated("conv")
+    simulation = simulated("conv", "w8a16")  # which XNNPACK leaves to LiteRT
     model = flatbuffer.read(integers.quantize(template(simulation), simulation, "float32"))
     (kernel,) = (one for one in model.subgraphs[0].tensors if flatbuffer.text(one.name) == "wanted/kernel")
-    kernel.shape = np.array([1, 1, 3, 3], "int32")  # of one filter, where the bias is for three
+    kernel.shape = np.array([3, 1, 1, 2], "int32")  # for two channels, where the input has three
+    flatbuffer.set_constant(model, kernel, np.ones(6, "int8"))
     content = flatbuffer.write(model)
     path = tmp_path / "model.tflite"
     path.write_bytes(content)
@@ -80,7 +81,7 @@ def test_products_that_overflow_are_told(tmp_path):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_and_ranges_that_are_not_finite_are_named(value, tmp_path):
-    simulation = simulated("conv")
+    simulation = simulated("conv", "w8a16")  # which XNNPACK leaves to LiteRT
     kernel = simulation.get_layer("wanted").layer.kernel
     before = kernel.numpy()
     kernel.assign(np.where(before == before.max(), value, before))

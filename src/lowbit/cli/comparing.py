@@ -59,6 +59,9 @@ def compare(
     ] = 1.0,
     threads: options.Threads = 1,
     seed: options.Seed = 0,
+    seeds: Annotated[
+        int, typer.Option(help="Runs with seeds that count up; the table tells mean and spread.", rich_help_panel=RUN)
+    ] = 1,
     out: Annotated[
         str | None,
         typer.Option(help="Run folder; runs/DATA-MODEL if not given.", rich_help_panel=RUN, show_default=False),
@@ -78,7 +81,7 @@ def compare(
         comparison = run_comparison(
             dataset, model, recipes=recipes, out=out, epochs=epochs, qat_epochs=qat_epochs, batch_size=batch_size,
             lr=lr, qat_lr=qat_lr, patience=patience, freeze=freeze, calibration_samples=calibration_samples,
-            max_drop=max_drop, threads=threads, seed=seed, preprocess=preprocess,
+            max_drop=max_drop, threads=threads, seed=seed, seeds=seeds, preprocess=preprocess,
             image_size=options.image_size(image_size),
             model_args=options.model_args(model_arg), engine=engine, fresh=fresh, on_event=progress.on_job,
         )  # fmt: skip

@@ -19,6 +19,11 @@ RESULTS = "results.json"
 DRAWN = ("table.md", "results.csv", "summary.txt", "samples.png", "tradeoff.png", "models.zip")
 
 
+def seed_folder(folder: Path, seed: int) -> Path:
+    """Where the run of a further seed lies, with all that a run folder has."""
+    return folder / "seeds" / str(seed)
+
+
 def model_path(stage: str) -> str:
     """The Keras model of a training stage, relative to the run folder.
 

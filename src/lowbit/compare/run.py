@@ -12,10 +12,11 @@ from pathlib import Path
 
 from lowbit import __version__, engines, records
 from lowbit.compare import environment
-from lowbit.compare.folder import RESULTS, clear, is_foreign, keep_only_if_begun, prepare
+from lowbit.compare.folder import RESULTS, clear, is_foreign, keep_only_if_begun, prepare, seed_folder
 from lowbit.compare.naming import model_name
 from lowbit.compare.plan import finishing_jobs, plan
 from lowbit.compare.rows import RowMaker
+from lowbit.compare.seeds import in_words, with_seeds
 from lowbit.compare.settings import Settings
 from lowbit.compare.steps import Subject
 from lowbit.compare.subject import (
@@ -89,6 +90,7 @@ def compare(
     max_drop: float = 1.0,
     threads: int = 1,
     seed: int = 0,
+    seeds: int = 1,
     image_size: int | tuple[int, int] | None = None,
     preprocess: str | None = None,
     model_args: Mapping[str, str] | None = None,
@@ -112,12 +114,20 @@ def compare(
     settings = Settings(
         dataset=os.fspath(dataset), model=os.fspath(model), epochs=epochs, qat_epochs=qat_epochs, batch_size=batch_size,
         lr=lr, qat_lr=qat_lr, patience=patience, freeze=freeze, calibration_samples=calibration_samples,
-        max_drop=max_drop, threads=threads, seed=seed, image_size=side, preprocess=preprocess,
+        max_drop=max_drop, threads=threads, seed=seed, seeds=seeds, image_size=side, preprocess=preprocess,
         model_args=dict(model_args or {}),
     )  # fmt: skip
     asked = resolve(recipes)
     folder = settings.default_folder if out is None else Path(out)
-    return _Run(settings, folder, engine, on_event, fresh).complete(asked, command)
+    first = _Run(settings, folder, engine, on_event, fresh)
+    if seeds == 1:
+        return first.complete(asked, command)
+    first.check()  # before hours of other seeds
+    others = []
+    for number in range(seed + 1, seed + seeds):
+        again = dataclasses.replace(settings, seed=number, seeds=1)
+        others.append(_Run(again, seed_folder(folder, number), engine, on_event, fresh).complete(asked, None).results)
+    return first.complete(asked, command, others)
 
 
 class _Run:
@@ -131,8 +141,23 @@ class _Run:
         self._may_replace = fresh
         self._circumstances = environment.code_and_libraries()
 
-    def complete(self, asked: tuple[Recipe, ...], command: str | None) -> Comparison:
-        """Everything, from options to the finished folder."""
+    def complete(
+        self, asked: tuple[Recipe, ...], command: str | None, others: Sequence[Results] = ()
+    ) -> Comparison:
+        """Everything, from options to the finished folder; `others` are the results of other seeds."""
+        dataset, subject = self.check()
+        planned = plan(asked, self.settings, subject)
+        done = self._jobs(planned.jobs)
+        rows = with_seeds(RowMaker(self.folder, planned, done, seed=self.settings.seed).rows(), others)
+        results = self._results(rows, dataset, subject, done, command or self._command(asked))
+        results.save(self.folder / RESULTS)
+        drawn = self._jobs(finishing_jobs(self.folder, planned, done), drawing=environment.renderers())
+        extras = {**{name: done[name] for name in planned.extras}, **drawn}
+        problems = {name: extra.reason or extra.status for name, extra in extras.items() if not extra.ok}
+        return Comparison(results=results, folder=self.folder, problems=problems)
+
+    def check(self) -> tuple[Dataset, Subject]:
+        """Open model and data in the folder; raises what is wrong with any of them."""
         dataset = None if is_from_file(self.settings.model) else labelled(data_arguments(self.settings))
         with keep_only_if_begun(self.folder):
             prepare(self.folder)
@@ -140,15 +165,7 @@ class _Run:
             dataset, subject = self._subject(dataset)
             if self._is_foreign(dataset):
                 clear(self.folder)
-        planned = plan(asked, self.settings, subject)
-        done = self._jobs(planned.jobs)
-        rows = RowMaker(self.folder, planned, done, seed=self.settings.seed).rows()
-        results = self._results(rows, dataset, subject, done, command or self._command(asked))
-        results.save(self.folder / RESULTS)
-        drawn = self._jobs(finishing_jobs(self.folder, planned, done), drawing=environment.renderers())
-        extras = {**{name: done[name] for name in planned.extras}, **drawn}
-        problems = {name: extra.reason or extra.status for name, extra in extras.items() if not extra.ok}
-        return Comparison(results=results, folder=self.folder, problems=problems)
+        return dataset, subject
 
     def _is_foreign(self, dataset: Dataset | None) -> bool:
         """Whether the folder holds another comparison; raises InputError when that may not be replaced."""
@@ -190,6 +207,9 @@ class _Run:
     ) -> Results:
         """The results; when they say what the stored ones say, they keep the stored ones' time."""
         verdict = done.get("verdict")
+        told = None
+        if verdict is not None and verdict.ok:
+            told = records.decode(Verdict, verdict.value["verdict"], "verdict")
         results = Results(
             lowbit=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -212,9 +232,7 @@ class _Run:
                 "arguments": dict(self.settings.model_args),
             },
             task=dataset.task,
-            verdict=None if verdict is None or not verdict.ok else records.decode(
-                Verdict, verdict.value["verdict"], "verdict"
-            ),
+            verdict=in_words(told, rows),
             rows=rows,
         )  # fmt: skip
         try:

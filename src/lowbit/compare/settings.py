@@ -10,6 +10,7 @@ from pathlib import Path
 from lowbit.errors import InputError
 from lowbit.functions import is_function_word
 
+MOST_SEEDS = 100
 LARGEST_MAX_DROP = 50.0  # percentage points; a file that loses half of all answers is no candidate
 
 
@@ -17,7 +18,8 @@ LARGEST_MAX_DROP = 50.0  # percentage points; a file that loses half of all answ
 class Settings:
     """Options of one comparison; every one has the name and default of the command line.
 
-    Learning rates are Adam's, `max_drop` is in percentage points, `image_size` in pixels (height, width).
+    `seeds` is the number of runs, with seeds that count up from `seed`. Learning rates are Adam's, `max_drop` is in
+    percentage points, `image_size` in pixels (height, width).
     Raises InputError for a value that cannot be meant.
     """
 
@@ -34,6 +36,7 @@ class Settings:
     max_drop: float = 1.0
     threads: int = 1
     seed: int = 0
+    seeds: int = 1
     image_size: tuple[int, int] | None = None
     preprocess: str | None = None
     model_args: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +52,7 @@ class Settings:
             self._whole("qat_epochs", 1)
         self._whole("threads", 1, 1024)
         self._whole("seed", 0, 2**32 - 1)
+        self._whole("seeds", 1, MOST_SEEDS)
         for name in ("lr", "qat_lr"):
             self._within(name, 0, 10, above=True)
         self._within("max_drop", 0, LARGEST_MAX_DROP)

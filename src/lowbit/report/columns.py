@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The columns of the table: which figure, in which unit, which is best, and why one is missing."""
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -123,6 +124,7 @@ def columns(results: Results) -> tuple[Column, ...]:
 LEGEND = {
     "change": "difference from the float row",
     "agrees": "samples on which the answer is the float row's",
+    "over seeds": "mean and standard deviation over the run's seeds",
     "p": "McNemar's exact test against the float row",
     "latency": "median of one sample",
     "× float32": "latency as a multiple of float32's, in turns with it, and its 95 % bootstrap interval",
@@ -186,6 +188,12 @@ def _primary_columns(results: Results) -> tuple[Column, ...]:
             return None
         return "–" if row is base else _minus(f"{factor * (own - base_metric.value):+z.1f}")
 
+    def spread(row: Row) -> str | None:
+        values = [factor * value for value in row.over_seeds.get(name, ())]
+        if len(values) < 2:
+            return None
+        return _minus(f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}")
+
     return (
         Column(
             heading=f"{name} {unit}".strip(),
@@ -198,6 +206,7 @@ def _primary_columns(results: Results) -> tuple[Column, ...]:
         ),
         Column(heading="95 % interval", rank=7, text=interval, fields=(name, "metrics")),
         Column(heading="change" + (" pp" if unit == "%" else ""), rank=2, text=difference, fields=(name, "metrics")),
+        *([Column(heading="over seeds", rank=3, text=spread)] if any(row.over_seeds for row in results.rows) else []),
     )
 
 

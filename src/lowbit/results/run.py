@@ -35,7 +35,8 @@ class Row:
     """One recipe: what it is, how it ended, what was measured.
 
     `notes` gives for each unmeasured figure the reason (key: the field's name); other keys are remarks. A row that did
-    not end `ok` carries its `reason` instead. Raises InputError for an `ok` row with an unexplained None.
+    not end `ok` carries its `reason` instead. `over_seeds` has each metric's value for every seed, where the run had
+    several; `metrics` are those of the first. Raises InputError for an `ok` row with an unexplained None.
     """
 
     DERIVED: ClassVar[tuple[str, ...]] = ("accuracy",)
@@ -47,6 +48,7 @@ class Row:
     guide_name: str | None = None
     reason: str | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    over_seeds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     agreement_with_float: float | None = None
     mcnemar_p: float | None = None
     size_bytes: int | None = None

@@ -44,6 +44,23 @@ def test_evaluating_a_tflite_loads_neither_keras_nor_tensorflow(finished: Compar
     assert json.loads(done.stdout) == [finished.results.row("ptq-w8a8").accuracy, True, []]
 
 
+def test_an_interruption_leaves_what_there_is(finished: Comparison) -> None:
+    seen: list[int] = []
+
+    def interrupt(done: int, total: int) -> None:
+        seen.append(done)
+        if done > 300:
+            raise KeyboardInterrupt
+
+    path = finished.folder / "models" / "ptq-w8a8.tflite"
+    found = lowbit.evaluate(path, "digits", on_progress=interrupt)
+    assert found.is_partial and 300 < found.total == seen[-1] < 899
+    whole = lowbit.evaluate(path, "digits")
+    assert not whole.is_partial and sum(map(sum, whole.confusion)) == 899
+    assert whole.correct == sum(row[number] for number, row in enumerate(whole.confusion))
+    assert whole.top5 is not None and whole.accuracy < whole.top5 <= 1
+
+
 def test_keras_files_are_timed_too(finished: Comparison) -> None:
     latency = lowbit.benchmark(finished.folder / "models" / "keras-float32.keras", runs=5, warmup=2)
     assert latency.runs == 5 and latency.threads == 1 and 0 < latency.p10 <= latency.median <= latency.p90

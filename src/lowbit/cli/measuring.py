@@ -15,6 +15,8 @@ MODEL_FILES = (".tflite", ".keras", ".h5")
 KERAS_FILES = (".keras", ".h5")
 CODES = ("int2", "int4", "int8", "int16")  # types of quantized weights
 
+WEAKEST = 3
+
 TFLite = Annotated[str, typer.Argument(help="A .tflite file.", metavar="FILE.tflite", show_default=False)]
 
 
@@ -41,21 +43,46 @@ def evaluate(
     image_size: options.ImageSize = None,
     seed: options.Seed = 0,
 ) -> None:
-    """Measure a file's accuracy on a split of the data, with all cores."""
+    """Measure a file's accuracy on a split of the data, with all cores; Ctrl-C shows what it has so far."""
     from lowbit import records
+    from lowbit.cli.progress import ShownSamples
     from lowbit.compare import evaluate as evaluate_file
 
     path = options.existing(file, *MODEL_FILES)
     options.check_threads(threads)
     size = options.image_size(image_size)
-    found = evaluate_file(path, data, split=split, threads=threads, preprocess=preprocess, image_size=size, seed=seed)
+    with ShownSamples(session) as progress:
+        found = evaluate_file(
+            path, data, split=split, threads=threads, preprocess=preprocess, image_size=size, seed=seed,
+            on_progress=progress.on_progress,
+        )  # fmt: skip
     low, high = found.ci95
+    if found.is_partial:
+        session.note(f"interrupted: these are the first {found.total:,} samples, which need not be like the others")
+        session.exit_code = ROW_FAILED
+    first_five = [] if found.top5 is None else [f"label among the five best answers {found.top5:.2%}"]
     session.result(
         {"file": file, "data": data, **records.encode(found)},
         f"accuracy {found.accuracy:.2%}, 95 % interval {low:.1%} to {high:.1%}",
         f"{found.correct} of {found.total} {split} samples",
+        *first_five,
+        *([line] if (line := _weakest(found)) else []),
         f"{found.samples_per_second:,.0f} samples per second" + _threads(found.threads),
     )
+
+
+def _weakest(found: Any) -> str | None:
+    """The classes with the fewest right answers, where classes differ."""
+    names = found.class_names or tuple(map(str, range(len(found.confusion))))
+    known = [
+        (share, name, sum(counts))
+        for share, name, counts in zip(found.class_accuracy, names, found.confusion)
+        if share is not None
+    ]
+    if len(known) < 2 or min(known)[0] == 1:
+        return None
+    weakest = sorted(known)[:WEAKEST]
+    return "weakest classes: " + ", ".join(f"{name} {share:.1%} of {count}" for share, name, count in weakest)
 
 
 def inspect(

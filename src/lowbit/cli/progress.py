@@ -94,3 +94,35 @@ class ShownProgress:
         if self._training is not None:
             self._bars.remove_task(self._training)
             self._training = None
+
+
+class ShownSamples:
+    """Context whose `on_progress` is called with samples done and in all: how many a second, and the time left."""
+
+    def __init__(self, session: Session) -> None:
+        self._bars = Progress(
+            TextColumn("samples"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}", markup=False),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=session.err,
+            transient=True,
+            disable=not session.err.is_terminal or session.quiet,
+        )
+        self._task = self._bars.add_task("samples", total=None, rate="")
+
+    def __enter__(self) -> "ShownSamples":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def on_progress(self, done: int, total: int) -> None:
+        seconds = self._bars.tasks[0].elapsed or 0.0
+        rate = f"{done / seconds:,.0f} a second" if seconds else ""
+        self._bars.update(self._task, total=total, completed=done, rate=rate)

@@ -7,9 +7,10 @@ A `.tflite` needs NumPy and LiteRT only; keras is imported when a Keras model is
 import importlib
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,9 +18,9 @@ from lowbit import runtime
 from lowbit.card import Card, read_card
 from lowbit.compare.dataset import labelled_split
 from lowbit.compare.keras_latency import measure_keras_file
-from lowbit.compare.outputs import scores
 from lowbit.compare.preprocessing import holds_arrays, not_told, told_preprocessing
-from lowbit.compare.statistics import right, wilson
+from lowbit.compare.statistics import wilson
+from lowbit.compare.tally import Tally
 from lowbit.data import Dataset, load_dataset, rename_inputs
 from lowbit.data.options import image_size_of
 from lowbit.errors import InputError
@@ -31,7 +32,14 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """`accuracy` is a fraction 0..1 with its 95 % interval; `seconds` is the time for all samples, reading included."""
+    """`accuracy` is a fraction 0..1 with its 95 % interval; `seconds` is the time for all samples, reading included.
+
+    `top5` is the share of samples whose label is among the five best answers, None for five classes and fewer;
+    `confusion` counts samples by label (rows) and answer. `is_partial`: it was interrupted, and is about the first
+    `total` samples.
+    """
+
+    DERIVED: ClassVar[tuple[str, ...]] = ("class_accuracy",)
 
     accuracy: float
     ci95: tuple[float, float]
@@ -41,6 +49,15 @@ class Evaluation:
     seconds: float
     samples_per_second: float
     threads: int | None = None
+    top5: float | None = None
+    confusion: tuple[tuple[int, ...], ...] = ()
+    class_names: tuple[str, ...] | None = None
+    is_partial: bool = False
+
+    @property
+    def class_accuracy(self) -> tuple[float | None, ...]:
+        """Share of right answers by label; None for a class without a sample."""
+        return tuple(row[number] / sum(row) if sum(row) else None for number, row in enumerate(self.confusion))
 
 
 def evaluate(
@@ -52,14 +69,18 @@ def evaluate(
     preprocess: str | None = None,
     image_size: int | tuple[int, int] | None = None,
     seed: int = 0,
+    on_progress: Callable[[int, int], Any] | None = None,
 ) -> Evaluation:
-    """Accuracy of a model on a split.
+    """Accuracy of a model on a split. Samples of a `.tflite` are read while others are answered, and then forgotten.
+
+    An interruption (Ctrl-C) after the first answers ends it with what there is, `is_partial`.
 
     Args:
         model: path of a `.tflite`, `.keras` or `.h5`, or a Keras model (a simulation too).
         data: a data word, loaded as the model's card says, or a Dataset, used as it is.
         threads: interpreters at work on a `.tflite`; all cores when None.
         preprocess, image_size: override the card; without a card the file's own shape gives the size.
+        on_progress: called with the numbers of samples answered and in all.
 
     Raises:
         InputError: data without labels, or that does not fit the model; no card and no `preprocess`.
@@ -75,8 +96,7 @@ def evaluate(
     runtime.check_file(path)
     shapes = [end.shape[1:] for end in runtime.Runner.open(path).inputs]
     dataset = _fitting(path, data, shapes, preprocess, image_size, seed)
-    prediction = runtime.predict(path, _labelled(dataset, split), threads=threads)
-    return _evaluation(prediction.outputs, prediction.labels, split, prediction.seconds, prediction.threads)
+    return _of_file(path, dataset, split, threads, on_progress)
 
 
 def benchmark(
@@ -91,11 +111,32 @@ def benchmark(
     return runtime.measure(path, threads=threads, runs=runs, warmup=warmup).latency
 
 
+def _of_file(
+    path: Path, dataset: Dataset, split: str, threads: int | None, on_progress: Callable[[int, int], Any] | None
+) -> Evaluation:
+    tally, started, is_partial = Tally(), time.perf_counter(), False
+    stream = runtime.Stream(path, _labelled(dataset, split), threads=threads)
+    count = len(dataset.split(split))
+    try:
+        for portion in stream:
+            outputs = portion.outputs if len(portion.outputs) > 1 else next(iter(portion.outputs.values()))
+            tally.add(outputs, np.asarray(portion.labels))
+            if on_progress is not None:
+                on_progress(stream.samples, count)
+    except KeyboardInterrupt:
+        if not tally.total:
+            raise
+        is_partial = tally.total < count
+    return _evaluation(tally, dataset, split, time.perf_counter() - started, stream.threads, is_partial)
+
+
 def _of_keras(model: Any, dataset: Dataset, split: str) -> Evaluation:
     started = time.perf_counter()
     predict = importlib.import_module("lowbit.training").predict  # keras, which evaluating a `.tflite` must not load
     outputs, labels = predict(model, _labelled(dataset, split, [tensor.name for tensor in model.inputs]))
-    return _evaluation(outputs, labels, split, time.perf_counter() - started, None)
+    tally = Tally()
+    tally.add(outputs, np.asarray(labels))
+    return _evaluation(tally, dataset, split, time.perf_counter() - started, None)
 
 
 def _labelled(dataset: Dataset, split: str, names: list[str] | None = None) -> Any:
@@ -103,31 +144,24 @@ def _labelled(dataset: Dataset, split: str, names: list[str] | None = None) -> A
     return batches if names is None else rename_inputs(batches, names)
 
 
-def _evaluation(outputs: Any, labels: Any, split: str, seconds: float, threads: int | None) -> Evaluation:
-    _check_labels(outputs, np.asarray(labels))
-    answers = right(scores(outputs), np.asarray(labels))
-    correct, total = int(answers.sum()), len(answers)
+def _evaluation(
+    tally: Tally, dataset: Dataset, split: str, seconds: float, threads: int | None, is_partial: bool = False
+) -> Evaluation:
+    tally.close()
     return Evaluation(
-        accuracy=correct / total,
-        ci95=wilson(correct, total),
-        correct=correct,
-        total=total,
+        accuracy=tally.correct / tally.total,
+        ci95=wilson(tally.correct, tally.total),
+        correct=tally.correct,
+        total=tally.total,
         split=split,
         seconds=seconds,
-        samples_per_second=total / seconds,
+        samples_per_second=tally.total / seconds,
         threads=threads,
+        top5=tally.top_k,
+        confusion=tuple(tuple(row) for row in tally.confusion.tolist()),
+        class_names=dataset.class_names,
+        is_partial=is_partial,
     )
-
-
-def _check_labels(outputs: Any, labels: np.ndarray) -> None:
-    """Labels of which the model knows nothing are other data, not wrong answers. One unit decides by its sign."""
-    shape: tuple[int, ...] = () if isinstance(outputs, dict | list) else np.shape(outputs)
-    if len(shape) == 2 and shape[1] > 1 and len(labels) and int(labels.max()) >= shape[1]:
-        raise InputError(
-            received=f"label {int(labels.max())}",
-            expected=f"labels 0..{shape[1] - 1} for {shape[1]} outputs",
-            mend="use data with the classes that the model was trained on",
-        )
 
 
 def _fitting(

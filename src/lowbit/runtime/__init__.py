@@ -9,7 +9,7 @@ from lowbit.runtime.explaining import beside
 from lowbit.runtime.inspection import Delegated, FileSummary, OpCount, delegated_ops, inspect
 from lowbit.runtime.interpreter import Endpoint, Runner
 from lowbit.runtime.macs import workload
-from lowbit.runtime.predict import Prediction, cores, predict
+from lowbit.runtime.predict import Portion, Prediction, Stream, cores, predict
 from lowbit.runtime.profile import profile
 from lowbit.runtime.sizes import SizeParts, size_parts
 from lowbit.runtime.tensors import Op, Tensor, TensorReader, Tensors, tensors
@@ -22,9 +22,11 @@ __all__ = [
     "Measured",
     "Op",
     "OpCount",
+    "Portion",
     "Prediction",
     "Runner",
     "SizeParts",
+    "Stream",
     "Tensor",
     "TensorReader",
     "Tensors",

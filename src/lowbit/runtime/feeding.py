@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any iterable of batches as samples for a file's inputs, checked, in order."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ Inputs = dict[str, NDArray[Any]]
 
 
 class Samples:
-    """Draws samples from batches in portions of any size, and collects the labels it passes.
+    """Draws samples from batches in portions of any size, and keeps their labels until they are asked for.
 
     A batch is `(inputs, labels)`, a dict of inputs or a single array; every array has the samples on its first axis.
     Inputs are matched by name; a single input fits a file's single input whatever it is called.
@@ -24,13 +25,19 @@ class Samples:
         self._batches = iter(batches)
         self._ends = tuple(inputs)
         self._rest: Inputs = {}
-        self._labels: list[NDArray[Any]] = []
+        self._labels: deque[NDArray[Any]] = deque()
         self.taken = 0
 
-    @property
-    def labels(self) -> NDArray[Any] | None:
-        """Labels of all samples drawn so far, or None when the batches carry none."""
-        return np.concatenate(self._labels) if self._labels else None
+    def labels(self, count: int) -> NDArray[Any] | None:
+        """Labels of the next `count` samples, in the order in which they were drawn; None when there are none."""
+        parts: list[NDArray[Any]] = []
+        while count and self._labels:
+            first = self._labels.popleft()
+            parts.append(first[:count])
+            if len(first) > count:
+                self._labels.appendleft(first[count:])
+            count -= len(parts[-1])
+        return np.concatenate(parts) if parts else None
 
     def take(self, count: int) -> Inputs:
         """The next `count` samples, fewer at the end, an empty dict after it."""

@@ -66,37 +66,84 @@ def predict(
     `threads` defaults to all cores, `batch` (samples in one call) to what is measured to be fastest.
     Raises FileFormatError for an unusable file, InputError for data that does not fit it or is empty.
     """
-    threads = cores() if threads is None else threads
-    if not 1 <= threads <= MOST_THREADS or (batch is not None and batch < 1):
-        raise InputError(
-            received=f"threads={threads}, batch={batch}",
-            expected=f"1 or more, threads up to {MOST_THREADS}",
-            mend="leave them out to use all cores",
-        )
-    runners = _Runners(read_content(path), path)
     start = time.perf_counter()
-    with runners.lend(1) as first:
-        samples = Samples(batches, first.inputs)
-    done: list[Outputs] = []
-    plan = _make_plan(runners, samples, done) if batch is None else Plan(batch, calls=1)
-    with ThreadPoolExecutor(threads, thread_name_prefix="lowbit") as pool:
-        waiting: deque[Future[Outputs]] = deque()
-        for portion in samples.portions(plan.batch * plan.calls):
-            waiting.append(pool.submit(_run, runners, portion, plan.batch))
-            if len(waiting) >= QUEUE_FACTOR * threads:
-                done.append(waiting.popleft().result())
-        done.extend(future.result() for future in waiting)
-    if not done:
-        raise InputError(received="data without a sample", expected="at least one sample", mend="choose another split")
-    outputs = _joined(done)
+    stream = Stream(path, batches, threads=threads, batch=batch)
+    parts = list(stream)
+    outputs = _joined([part.outputs for part in parts])
+    labels = [part.labels for part in parts if part.labels is not None]
     return Prediction(
         outputs=outputs if len(outputs) > 1 else next(iter(outputs.values())),
-        labels=samples.labels,
-        samples=samples.taken,
+        labels=np.concatenate(labels) if labels else None,
+        samples=stream.samples,
         seconds=time.perf_counter() - start,
-        threads=threads,
-        batch=plan.batch,
+        threads=stream.threads,
+        batch=stream.batch,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portion:
+    """Some samples: what the file answers for them, by output name, and their labels, None where there are none."""
+
+    outputs: Outputs
+    labels: NDArray[Any] | None
+
+
+class Stream:
+    """The answers for a data split in portions, in order; memory stays the same however many samples there are.
+
+    Iterate once. `samples` counts those that were answered, `batch` is how many went into one call.
+    Arguments and errors as of `predict`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        batches: Iterable[Any],
+        *,
+        threads: int | None = None,
+        batch: int | None = None,
+    ) -> None:
+        self.threads = cores() if threads is None else threads
+        if not 1 <= self.threads <= MOST_THREADS or (batch is not None and batch < 1):
+            raise InputError(
+                received=f"threads={self.threads}, batch={batch}",
+                expected=f"1 or more, threads up to {MOST_THREADS}",
+                mend="leave them out to use all cores",
+            )
+        self._runners = _Runners(read_content(path), path)
+        with self._runners.lend(1) as first:
+            self._drawn = Samples(batches, first.inputs)
+        self.samples = 0
+        self.batch = 1 if batch is None else batch
+        self._tries = batch is None
+
+    def __iter__(self) -> Iterator[Portion]:
+        plan, tried = Plan(self.batch, calls=1), list[Outputs]()
+        if self._tries:
+            plan = _make_plan(self._runners, self._drawn, tried)
+            self.batch = plan.batch
+        yield from map(self._answered, tried)
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="lowbit")
+        try:
+            waiting: deque[Future[Outputs]] = deque()
+            for portion in self._drawn.portions(plan.batch * plan.calls):
+                waiting.append(pool.submit(_run, self._runners, portion, plan.batch))
+                if len(waiting) >= QUEUE_FACTOR * self.threads:
+                    yield self._answered(waiting.popleft().result())
+            while waiting:
+                yield self._answered(waiting.popleft().result())
+        finally:
+            pool.shutdown(cancel_futures=True)  # also when the reader stops early
+        if not self.samples:
+            raise InputError(
+                received="data without a sample", expected="at least one sample", mend="choose another split"
+            )
+
+    def _answered(self, outputs: Outputs) -> Portion:
+        count = _length(outputs)
+        self.samples += count
+        return Portion(outputs=outputs, labels=self._drawn.labels(count))
 
 
 @dataclass(frozen=True)

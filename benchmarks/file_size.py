@@ -2,7 +2,7 @@
 """How much of an int8 file is weights: MobileNetV2 0.35 and 1.0 and ResNet50, random weights, ImageNet's classes.
 
 Before: equal vectors stored again and again and long names, as the exporter of the runtime's schema writes them. After:
-what lowbit writes. Both must answer 100 inputs with the same bits, and parity must find each tensor by its layer's name.
+what lowbit writes. Both must answer 100 inputs with the same bits, and parity must find tensors by their layers' names.
 
 Run: python benchmarks/file_size.py
 """

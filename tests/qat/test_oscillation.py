@@ -45,7 +45,8 @@ def test_a_weight_that_turns_at_every_step_is_frozen_at_its_fifth_turn(dense):
 
 
 def test_eight_bit_kernels_are_left_alone(dense, digits_simulation):
-    assert set_up(digits_simulation)._watched == []
+    with pytest.raises(InputError, match="w8a8 without kernels of 4 bits"):
+        set_up(digits_simulation)
     assert len(set_up(digits_simulation, bits=8)._watched) > 3
 
 

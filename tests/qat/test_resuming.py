@@ -210,6 +210,44 @@ def test_data_in_another_order_is_refused(folder):
     fit(sim)
 
 
+@pytest.mark.parametrize("options", [{"steps_per_epoch": 2}, {"x": X[:24]}])
+def test_an_epoch_shorter_than_what_is_trained_of_it_is_refused(folder, options):
+    """6 batches of the first epoch are in the backup."""
+    sim, x = simulation(), options.pop("x", X)
+    with pytest.raises(InputError, match=r"an epoch of \d batches, of which the backup .* has trained 6"):
+        sim.fit(
+            x, Y[: len(x)], batch_size=8, epochs=3, shuffle=False, verbose=0, callbacks=[qat.Resume(folder)], **options
+        )
+    fit(sim)
+    assert int(np.asarray(sim.optimizer.iterations)) == 6 + 20  # and it trains on
+
+
+def test_another_learning_rate_counts_and_is_told(folder):
+    sim = simulation(optimizer=keras.optimizers.SGD(0.5))
+    rates: list[float] = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda *_: rates.append(float(np.asarray(sim.optimizer.learning_rate)))
+    )
+    with pytest.warns(UserWarning, match=r"at learning rate 0.01; training goes on at 0.5, as the model was compiled"):
+        fit(sim, qat.Resume(folder), watch)
+    assert rates == [0.5, 0.5]
+
+
+def test_weights_that_are_not_finite_are_not_backed_up(tmp_path):
+    sim = simulation(optimizer=keras.optimizers.SGD(1e38))
+    with pytest.raises(InputError, match="not finite"):
+        fit(sim, qat.Resume(tmp_path / "backup", save_freq=1))
+    assert not (tmp_path / "backup" / "resume.npz").exists()
+
+
+def test_a_folder_that_was_there_before_stays(tmp_path):
+    fit(simulation(), qat.Resume(tmp_path, save_freq=2))
+    assert tmp_path.is_dir() and not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="folder .*file, which is a file"):
+        fit(simulation(), qat.Resume(tmp_path / "file"))
+
+
 def test_a_training_that_is_over_is_told(folder):
     with pytest.raises(Stopped):
         fit(simulation(), qat.Resume(folder), StopAtEpoch())
@@ -221,6 +259,17 @@ def test_a_damaged_backup_is_told(folder, keep):
     file = folder / "resume.npz"
     file.write_bytes(file.read_bytes()[:keep])
     refused(FileFormatError, "resume.npz, a damaged backup.*delete it", simulation(), folder)
+
+
+@pytest.mark.parametrize("offset, value", [(6, 1), (8, 99)])
+def test_a_member_that_calls_itself_encrypted_or_otherwise_compressed_is_told(folder, offset, value):
+    """Of the zip file's first local header: flags at 6, method at 8; and of its central directory, two bytes on."""
+    file = folder / "resume.npz"
+    content = bytearray(file.read_bytes())
+    content[offset] = value
+    content[content.index(b"PK\x01\x02") + offset + 2] = value
+    file.write_bytes(content)
+    refused(FileFormatError, "a damaged backup", simulation(), folder)
 
 
 def test_a_changed_byte_is_told(folder):

@@ -125,11 +125,19 @@ def test_arrays_and_several_inputs_are_taken_too() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 0}, "received epochs=0; expected at least 1 epoch"),
-        ({"epochs": -3}, "received epochs=-3; expected at least 1 epoch"),
+        ({"epochs": 0}, "received epochs=0; expected a whole number from 1"),
+        ({"epochs": -3}, "received epochs=-3; expected a whole number from 1"),
+        ({"epochs": 1.5}, "received epochs=1.5; expected a whole number from 1"),
+        ({"epochs": "2"}, "received epochs='2'; expected a whole number from 1"),
+        ({"learning_rate": "0.1"}, "received learning_rate='0.1'; expected a positive learning rate, or a Keras sched"),
+        ({"learning_rate": None}, "received learning_rate=None; expected a positive learning rate"),
+        ({"patience": None}, "received patience=None; expected a whole number from 0"),
+        ({"seed": -1}, "received seed=-1; expected a whole number from 0"),
+        ({"loss": "foo"}, "received loss='foo'; expected a Keras loss"),
+        ({"teacher": "m.keras"}, "received teacher='m.keras'; expected a Keras model"),
         ({"learning_rate": 0.0}, "received learning_rate=0.0; expected a positive learning rate"),
         ({"learning_rate": float("nan")}, "received learning_rate=nan; expected a positive learning rate"),
-        ({"patience": -1}, "received patience=-1; expected 0 epochs or more"),
+        ({"patience": -1}, "received patience=-1; expected a whole number from 0"),
         ({"batch_norm": "thaw"}, "received batch_norm='thaw'; expected one of train, freeze, reestimate"),
     ],
 )
@@ -182,6 +190,61 @@ def test_an_error_or_interrupt_in_the_data_passes_and_leaves_the_model(model: ke
 def test_data_that_cannot_be_trained_on_is_refused(model: keras.Model, batches: list[Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         fit(model, batches, None, epochs=1, learning_rate=0.01)
+
+
+SAMPLES = np.zeros((4, 3), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ((SAMPLES, np.array([0, 1, 8, 9])), "epoch 1, batch 1: labels 8, 9 among others; expected whole"),
+        ((SAMPLES, np.array([0, 1, -1, 0])), "labels -1 among others"),
+        ((SAMPLES, np.array([0, 1, 0.5, np.nan])), "labels 0.5, nan among others"),
+        ((SAMPLES, np.eye(3)[[0, 1, 0, 1]]), r"labels of shape \(4, 3\).*labels.argmax\(axis=1\)"),
+        ((SAMPLES, np.array(["a", "b", "a", "b"])), "labels of type <U1.*numpy.unique"),
+        ((SAMPLES, np.array([0, 1])), "4 samples with 2 labels"),
+        ((SAMPLES[:0], np.array([], int)), "0 samples with 0 labels"),
+        ((SAMPLES[:, :2], np.zeros(4, int)), r"samples of shape \(2,\) for input .*expected shape \(3,\)"),
+        ((SAMPLES[0], np.zeros(3, int)), r"samples of shape \(\) for input"),
+        ((SAMPLES.astype(object), np.zeros(4, int)), "inputs of type object"),
+    ],
+)
+def test_batches_that_do_not_fit_are_refused_by_name(model: keras.Model, batch: Any, message: str) -> None:
+    """Each backend says something else of them, or nothing."""
+    before, good = model.get_weights(), (SAMPLES, np.array([0, 1, 1, 0]))
+    with pytest.raises(InputError, match=message):
+        fit(model, [batch], None, epochs=1, learning_rate=0.01)
+    with pytest.raises(InputError, match=message.replace("epoch 1, batch 1", "validation, batch 2")):
+        fit(model, [good], [good, batch], epochs=1, learning_rate=0.01)
+    assert equal(model.get_weights(), before)
+
+
+@pytest.mark.parametrize("batches", [None, 3, {"a": 1}, lambda: iter([])])
+def test_what_is_no_iterable_of_batches_is_refused(model: keras.Model, batches: Any) -> None:
+    with pytest.raises(InputError, match="expected an iterable of batches"):
+        fit(model, batches, None, epochs=1, learning_rate=0.01)
+
+
+def test_batches_that_can_be_read_once_are_refused_before_the_first_epoch(model: keras.Model, points: Make) -> None:
+    once = iter(points(40))
+    with pytest.raises(InputError, match="training data that can be read only once"):
+        fit(model, once, None, epochs=2, learning_rate=0.01)
+    with pytest.raises(InputError, match="validation data that can be read only once"):
+        fit(model, points(40), once, epochs=2, learning_rate=0.01)
+    assert fit(model, once, None, epochs=1, learning_rate=0.01).trained_epochs == 1
+
+
+def test_a_schedule_and_a_single_callback_are_taken(model: keras.Model, points: Make) -> None:
+    rates: list[float] = []
+
+    def note(*_: Any, **__: Any) -> None:
+        rates.append(float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))
+
+    watch = keras.callbacks.LambdaCallback(on_train_batch_end=note)
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, decay_steps=1, decay_rate=0.5)
+    fit(model, points(96), None, epochs=1, learning_rate=schedule, callbacks=watch)
+    assert rates == pytest.approx([0.01 * 0.5**step for step in range(1, 7)])
 
 
 def test_a_model_without_trainable_layers_is_refused(model: keras.Model, points: Make) -> None:

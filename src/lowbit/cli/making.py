@@ -13,6 +13,7 @@ from lowbit.errors import InputError
 from lowbit.recipes.recipe import LEAST_AGREEMENT
 
 PARITY_SAMPLES = 64
+RANGES = ("tracked", "learned")
 EPOCHS = 20
 QAT_LEARNING_RATE = 1e-3
 KEPT_FLOAT = "kept float"
@@ -54,7 +55,7 @@ def quantize(
     given = options.rules(rules)
     chosen.check(has_data=data is not None, io=io, rules=given)
     options.at_least_one(calibration_samples=calibration_samples)
-    options.share("least-agreement", least_agreement)
+    options.share("least-agreement", least_agreement, example=0.98)
     shape = options.input_shape(input_shape)
     from lowbit.cli import subject
     from lowbit.export.cards import write_tflite_card
@@ -116,7 +117,9 @@ def qat(
     ranges: Annotated[str, typer.Option(help="How ranges move in training: tracked or learned.")] = "tracked",
     teacher_share: Annotated[
         float | None,
-        typer.Option(help="Share of the loss that is against the float model's answers, 0..1.", show_default=False),
+        typer.Option(
+            help="Share of the loss that is against the float model's answers, above 0 to 1.", show_default=False
+        ),
     ] = None,
     model_arg: options.ModelArgs = None,
     image_size: options.ImageSize = None,
@@ -130,6 +133,7 @@ def qat(
     from lowbit.spec import Spec
 
     path, bits = options.output(out, ".keras", ".h5"), Spec.parse(spec)
+    options.one_of("ranges", ranges, RANGES)
     options.not_its_input(path, model)
     given, shape = options.rules(rules), options.input_shape(input_shape)
     Settings(
@@ -137,7 +141,7 @@ def qat(
         calibration_samples=calibration_samples,
     )  # fmt: skip
     if teacher_share is not None:
-        options.share("teacher-share", teacher_share)
+        options.share("teacher-share", teacher_share, example=0.5, above=True)
     _refuse_zoo_name(model)
     from lowbit.cli import subject
     from lowbit.compare.jobs.opening import keras_card
@@ -223,7 +227,7 @@ def export(
     options.not_its_input(path, simulation)
     if io not in ("float32", "int8"):
         raise InputError(received=f"--io {io}", expected="float32 or int8", mend="leave --io out for float32")
-    options.share("least-agreement", least_agreement)
+    options.share("least-agreement", least_agreement, example=0.98)
     from lowbit.card import read_card
     from lowbit.cli import subject
     from lowbit.export import export as export_simulation

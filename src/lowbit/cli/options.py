@@ -2,6 +2,7 @@
 """Options that several commands share, and how their words are read."""
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -119,11 +120,13 @@ def _is_size(word: str) -> bool:
     return word.isascii() and word.isdigit() and 1 <= int(word) < 2**31
 
 
-def share(name: str, number: float) -> float:
-    """`number`; raises InputError unless it lies between 0 and 1."""
-    if not 0 <= number <= 1:
+def share(name: str, number: float, *, example: float, above: bool = False) -> float:
+    """`number`; raises InputError unless it lies between 0, or above it, and 1."""
+    if not 0 <= number <= 1 or (above and number == 0):
         raise InputError(
-            received=f"--{name} {number}", expected="a share from 0 to 1", mend=f"pass --{name} 0.98, or leave it out"
+            received=f"--{name} {number}",
+            expected=f"a share {'above' if above else 'from'} 0 up to 1",
+            mend=f"pass --{name} {example}, or leave it out",
         )
     return number
 
@@ -151,14 +154,22 @@ def output(word: str, *suffixes: str) -> Path:
             received=f"output {word}", expected=f"a name ending in {' or '.join(suffixes)}", mend=f"add {suffixes[0]}"
         )
     folder = next(place for place in (path.absolute().parent, *path.absolute().parents) if place.exists())
-    usable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
-    if path.is_dir() or not usable:
+    if path.is_dir() or not _is_writable(folder):
         raise InputError(
             received=f"output {word}, {'a folder' if path.is_dir() else f'where {folder} cannot be written to'}",
             expected="a file in a folder that can be written",
             mend="choose another output path",
         )
     return path
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether a file can be made there: root may write to /proc by its permissions, and cannot."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def existing(word: str, *suffixes: str) -> Path:
@@ -216,6 +227,14 @@ def thread_counts(word: str) -> list[int]:
     for count in counts:
         check_threads(count)
     return counts
+
+
+def one_of(name: str, word: str, known: Sequence[str]) -> None:
+    """Raises InputError for a word that is not known."""
+    if word not in known:
+        raise InputError(
+            received=f"--{name} {word}", expected=f"one of {', '.join(known)}", mend=f"pass --{name} {known[0]}"
+        )
 
 
 def at_least_one(**numbers: int | None) -> None:

@@ -13,7 +13,7 @@ from lowbit.compare import Settings
 from lowbit.compare.dataset import labelled_split
 from lowbit.compare.jobs.opening import feed
 from lowbit.compare.subject import data_arguments, data_arguments_of_file, is_from_file, sizes_of_data
-from lowbit.data import Dataset, Split, load_dataset
+from lowbit.data import Dataset, Split, check_place, load_dataset
 from lowbit.errors import InputError
 from lowbit.results import ParityResult
 from lowbit.simulation import Simulation
@@ -80,6 +80,8 @@ def open_subject(
         seed=seed,
         model_args=options.model_args(model_arg),
     )
+    if data is not None:
+        check_place(data)
     from_file = is_from_file(model)
     dataset = None if data is None or from_file else load_dataset(**data_arguments(settings))
     loaded = load_model(

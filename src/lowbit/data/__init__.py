@@ -12,7 +12,7 @@ NumPy and Pillow only; TensorFlow Datasets is imported when one of its names is 
 
 from lowbit.data.batches import Batches, rename_inputs
 from lowbit.data.dataset import Dataset
-from lowbit.data.load import load_dataset
+from lowbit.data.load import check_place, load_dataset
 from lowbit.data.preprocessing import PREPROCESSES, RESIZES, Preprocessing
 from lowbit.data.split import Split
 
@@ -23,6 +23,7 @@ __all__ = [
     "Dataset",
     "Preprocessing",
     "Split",
+    "check_place",
     "load_dataset",
     "rename_inputs",
 ]

@@ -78,6 +78,18 @@ def load_dataset(
     return load_tfds(word, options)
 
 
+def check_place(data: str) -> None:
+    """Raises InputError for a word that can only be a file or folder, and is none; nothing is read."""
+    path = Path(os.path.expanduser(data))
+    may_be_a_name = data == DIGITS or is_function_word(data) or _TFDS_WORD.fullmatch(data) is not None
+    if data.strip() and not may_be_a_name and not os.path.exists(path):
+        raise InputError(
+            received=f"{data}, which is not there",
+            expected="a folder of images, a .npz file, or the name of a data set",
+            mend="check the path",
+        )
+
+
 def _load_function(word: str, options: Options) -> Dataset:
     """What the user's function returns: a Dataset as it is, or arrays.
 

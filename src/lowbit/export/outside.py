@@ -91,6 +91,12 @@ def _no_answer(interpreter: str, done: "subprocess.CompletedProcess[str]") -> Ex
     if done.returncode < 0:
         ended = signal.Signals(-done.returncode).name
         return ExportError(f"the process that makes the file was ended by {ended}; free memory, and try again")
+    if not done.returncode:
+        return InputError(
+            received=f"python={interpreter!r}, which ended without an answer",
+            expected="a Python interpreter with lowbit and TensorFlow",
+            mend="pass the path of one, or leave python (--python) out",
+        )
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
     last = lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
     return ExportError(

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 from lowbit.errors import FileFormatError, InputError
 from lowbit.files import replacing
 
-_FORMAT = 1
+_FORMAT = 2
 _HEADER = "header"
 _COUNTED = re.compile(r"(?<=seed_generator)_\d+(?=/)")
 
@@ -42,11 +43,15 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Backup:
-    """A position and the values of all variables there: the model's and optimizer's, and its metrics'."""
+    """A position and the values of all variables there: the model's and optimizer's, and its metrics'.
+
+    `rate` is the learning rate that the training was compiled with, None for a schedule.
+    """
 
     position: Position
     variables: Sequence[np.ndarray]
     metrics: Sequence[np.ndarray]
+    rate: float | None
 
     def give_back(self, model: keras.Model) -> None:
         """Give `model` its variables back; the metrics are given back later, as an epoch begins by emptying them."""
@@ -59,7 +64,15 @@ def variables_of(model: keras.Model) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def write(path: Path, model: keras.Model, position: Position) -> None:
+def rate_of(model: keras.Model) -> float | None:
+    """The optimizer's learning rate; None where a schedule makes it."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        return None
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def write(path: Path, model: keras.Model, position: Position, *, rate: float | None) -> None:
     """Write a backup, whole or not at all. Raises InputError where the place cannot be written."""
     values = [keras.ops.convert_to_numpy(variable) for variable in (*variables_of(model), *model.metrics_variables)]
     header = _identity(model) | {
@@ -67,6 +80,7 @@ def write(path: Path, model: keras.Model, position: Position) -> None:
         "epoch": position.epoch,
         "batches": position.batches,
         "first_batch": position.first_batch,
+        "rate": rate,
     }
     arrays: dict[str, Any] = {_HEADER: np.array(json.dumps(header))}
     arrays |= {f"{number}": value for number, value in enumerate(values)}
@@ -85,7 +99,7 @@ def read(path: Path, model: keras.Model) -> Backup:
     count = len(variables_of(model))
     _require_same(header, _identity(model), path)
     position = Position(epoch=header["epoch"], batches=header["batches"], first_batch=header["first_batch"])
-    return Backup(position=position, variables=values[:count], metrics=values[count:])
+    return Backup(position=position, variables=values[:count], metrics=values[count:], rate=header["rate"])
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -93,9 +107,10 @@ def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
         with np.load(path, allow_pickle=False) as file:
             header = json.loads(str(file[_HEADER]))
             values = [file[f"{number}"] for number in range(len(file.files) - 1)]
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    # RuntimeError: a flipped bit says that a member is encrypted; NotImplementedError: compressed in some other way
+    except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise FileFormatError(
-            received=f"{path}, a damaged backup: {' '.join(str(error).split())[:100]}",
+            received=f"{path}, a damaged backup ({type(error).__name__})",
             expected="a backup as lowbit.qat.Resume writes it",
             mend="delete it, and training starts anew",
         ) from error

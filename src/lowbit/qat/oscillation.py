@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from lowbit.errors import InputError
+from lowbit.simulation import Simulation, require_model
 from lowbit.simulation.weighted import WeightedLayer
 
 _MOMENTUM = np.float32(0.01)
@@ -69,7 +70,8 @@ class OscillationFreeze(keras.callbacks.Callback):
         bits: kernels of at most so many bits are watched.
 
     Raises:
-        InputError: thresholds out of order.
+        InputError: thresholds out of order, other bits than weights have; when training begins, for a model that is no
+            simulation, or has no such kernels.
     """
 
     def __init__(self, *, first: float = 0.04, last: float = 0.01, bits: int = 4) -> None:
@@ -80,14 +82,23 @@ class OscillationFreeze(keras.callbacks.Callback):
                 expected="shares from 1 down to above 0, the last not above the first",
                 mend="pass for example first=0.04, last=0.01",
             )
+        if bits not in (4, 8) or isinstance(bits, float):
+            raise InputError(received=f"bits={bits!r}", expected="4 or 8", mend="leave it out for 4")
         self.first, self.last, self.bits = first, last, bits
         self._watched: list[_Watched] = []
         self._epoch = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        require_model(self.model, Simulation, "a simulation for lowbit.qat.OscillationFreeze")
         layers = [one for one in self.model.simulated_layers() if isinstance(one, WeightedLayer)]
         # one scale for all channels follows the largest weight, a frozen one among them
         self._watched = [_Watched.of(one) for one in layers if one.weight_bits <= self.bits and one.per_channel]
+        if not self._watched:
+            raise InputError(
+                received=f"a simulation of {self.model.spec.name} without kernels of {self.bits} bits",
+                expected="some, with a scale for each channel, that can turn between two codes",
+                mend="leave OscillationFreeze out, or pass bits=8",
+            )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch

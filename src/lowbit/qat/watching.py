@@ -3,15 +3,17 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from lowbit.errors import MissingExtraError
+from lowbit.errors import InputError, MissingExtraError
 from lowbit.quantizers import ActivationQuantizer, recording
 from lowbit.quantizers.affine import code_range
 from lowbit.results import EpochMovement
+from lowbit.simulation import Simulation, require_model
 from lowbit.simulation.calibrate import model_inputs
 from lowbit.simulation.weighted import WeightedLayer
 
@@ -32,7 +34,8 @@ class RangeReport(keras.callbacks.Callback):
 
     Raises:
         MissingExtraError: `log_dir` without the package tensorboard.
-        InputError: when training begins, for samples that do not fit the simulation.
+        InputError: a `log_dir` that cannot be written; when training begins, for a model that is no simulation, or
+            samples that do not fit it.
     """
 
     def __init__(self, *, samples: Any = None, log_dir: str | os.PathLike[str] | None = None) -> None:
@@ -43,6 +46,7 @@ class RangeReport(keras.callbacks.Callback):
         self._writer = None if log_dir is None else _writer(log_dir)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        require_model(self.model, Simulation, "a simulation for lowbit.qat.RangeReport")
         self._inputs = None if self._samples is None else model_inputs(self.model, self._samples)
         self.history, self._codes = [], _weight_codes(self.model)
         if not [name for name, one in self.model.quantizers().items() if not one.is_calibrated()]:
@@ -76,7 +80,16 @@ def _writer(log_dir: str | os.PathLike[str]) -> Any:
         from tensorboard.summary import Writer
     except ImportError as error:
         raise MissingExtraError("tensorboard", "tensorboard") from error
-    return Writer(os.fspath(log_dir))
+    folder = Path(log_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return Writer(os.fspath(folder))
+    except OSError as error:
+        raise InputError(
+            received=f"log_dir={str(log_dir)!r}: {error.strerror or error}",
+            expected="a folder that can be written",
+            mend="choose another one, or leave log_dir out",
+        ) from error
 
 
 def _scalars(found: EpochMovement) -> dict[str, float]:

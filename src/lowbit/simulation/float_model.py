@@ -14,6 +14,12 @@ from lowbit.simulation.model import Simulation
 
 def check_is_float(model: keras.Model) -> None:
     """Raises UnsupportedError for layers that are no float layers, InputError for weights that are no numbers."""
+    if keras.config.floatx() != "float32":
+        raise InputError(
+            received=f"keras.config.floatx() {keras.config.floatx()!r}",
+            expected="'float32', in which ranges and integers are computed",
+            mend="call keras.config.set_floatx('float32') before lowbit.quantize_model; the model may be as it is",
+        )
     for layer in model._flatten_layers():
         _check_layer(layer)
     for variable in model.variables:

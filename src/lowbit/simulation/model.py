@@ -157,6 +157,10 @@ class Simulation(keras.Model):
         Raises:
             InputError: the process is set up for a training that cannot work (see docs/training.md).
         """
+        if jit_compile not in (True, False, "auto"):
+            raise InputError(
+                received=f"jit_compile={jit_compile!r}", expected="True, False or 'auto'", mend="leave it out"
+            )
         steps = kwargs.get("steps_per_execution", 1)
         require_compiles_here(self, jit_compile=jit_compile is True, steps_per_execution=steps)
         self.trains_with_xla = jit_compile is True and keras.backend.backend() == "tensorflow"
@@ -218,6 +222,26 @@ class Simulation(keras.Model):
     def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         self.require_calibrated()
         return super().predict_on_batch(*args, **kwargs)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        self.require_calibrated()
+        return super().test_on_batch(*args, **kwargs)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """As Keras's; weights that do not fit leave this simulation's as they were.
+
+        Raises InputError for weights of another model, or of ranges that move otherwise (tracked, learned).
+        """
+        before = self.get_weights()
+        try:
+            super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+        except ValueError as error:
+            self.set_weights(before)
+            raise InputError(
+                received=f"weights {filepath}, which do not fit: {' '.join(str(error).split())[:160]}",
+                expected=f"those of a simulation like this one ({self.spec.name})",
+                mend="load the whole simulation: keras.models.load_model; of a float model: quantize_model(model)",
+            ) from error
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("_use_cached_eval_dataset") is None:

@@ -4,7 +4,7 @@
 import math
 import operator
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +16,7 @@ import numpy as np
 from lowbit.errors import InputError
 from lowbit.training.averaging import WeightAverage
 from lowbit.training.batch_norm import BatchNorm, Reestimation, set_batch_norm
+from lowbit.training.checks import BatchCheck, check_batches, check_settings
 from lowbit.training.compiling import compiles_by_xla
 from lowbit.training.distilling import Distillation
 from lowbit.training.events import History, Reporter, TrainingEvent
@@ -33,7 +34,7 @@ def fit(
     validation: Iterable[Any] | None,
     *,
     epochs: int,
-    learning_rate: float,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
     patience: int = 2,
     batch_norm: BatchNorm = "train",
     average_weights: bool = False,
@@ -42,7 +43,7 @@ def fit(
     loss: Loss | None = None,
     teacher: keras.Model | None = None,
     teacher_share: float = 0.5,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.Callback = (),
     on_event: Callable[[TrainingEvent], Any] | None = None,
 ) -> History:
     """Train `model` in place with Adam; early stopping on validation loss, the weights of the best epoch restored.
@@ -66,6 +67,7 @@ def fit(
             (batch,); one iteration is one epoch.
         validation: likewise; None trains for all epochs.
         epochs: at most so many.
+        learning_rate: a number, or a Keras schedule over steps.
         patience: epochs without a lower validation loss before training stops.
         batch_norm: "train"; "freeze" keeps statistics and weights of every batch norm, for fine-tuning; "reestimate"
             trains and, after each epoch and before validation, measures statistics again for the weights as they are.
@@ -78,10 +80,14 @@ def fit(
         callbacks: Keras callbacks, for schedules. Progress bars are the caller's, drawn from `on_event`.
 
     Raises:
-        InputError: settings out of range, batches without labels or none at all, nothing to train, no loss that fits,
-            a teacher with other outputs, a loss that is NaN or infinite.
+        InputError: settings out of range, batches without labels, that do not fit the model and its loss, that can be
+            read only once, or none at all; nothing to train, no loss that fits, a teacher with other inputs or outputs,
+            a loss that is NaN or infinite.
     """
-    _check_settings(model, epochs, learning_rate, patience)
+    check_settings(model, epochs=epochs, learning_rate=learning_rate, patience=patience, seed=seed)
+    check_batches("training", train, times=epochs + (batch_norm == "reestimate"))
+    if validation is not None:
+        check_batches("validation", validation, times=epochs)
     chosen_loss = choose_loss(model, loss)
     started_s = time.perf_counter()
     keras.utils.set_random_seed(seed)
@@ -95,13 +101,15 @@ def fit(
             train=train,
             validation=validation,
             loss=chosen_loss,
+            check=BatchCheck(model, chosen_loss),
             taught=taught,
-            learning_rate=learning_rate,
             reestimation=Reestimation(model) if batch_norm == "reestimate" else None,
             average=WeightAverage(model.trainable_variables, operator.length_hint(train)) if average_weights else None,
             stopping=EarlyStopping(model, patience),
             reporter=Reporter(on_event, epochs, operator.length_hint(train)),
-            callbacks=keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, verbose=0),
+            callbacks=keras.callbacks.CallbackList(
+                keras.tree.flatten(callbacks), model=model, epochs=epochs, verbose=0
+            ),
         )
         run.callbacks.on_train_begin()
         for epoch in range(1, epochs + 1):
@@ -123,8 +131,8 @@ class _Run:
     train: Iterable[Any]
     validation: Iterable[Any] | None
     loss: Loss
+    check: BatchCheck
     taught: Distillation | None
-    learning_rate: float
     reestimation: Reestimation | None
     average: WeightAverage | None
     stopping: EarlyStopping
@@ -157,6 +165,7 @@ class _Run:
     def _train(self, epoch: int) -> dict[str, float]:
         means = _Means()
         for step, (inputs, labels) in enumerate(labelled(self.model, self.train), start=1):
+            self.check(inputs, labels, f"epoch {epoch}, batch {step}")
             self.callbacks.on_train_batch_begin(step - 1)
             targets = labels if self.taught is None else self.taught.labels(inputs, labels)
             logs = self.model.train_on_batch(inputs, targets, return_dict=True)
@@ -175,16 +184,22 @@ class _Run:
         return means.values()
 
     def _validate(self, epoch: int) -> dict[str, float]:
-        outputs, labels = predict(self.validated, labelled(self.model, self.validation or ()))
+        outputs, labels = predict(self.validated, self._checked_validation())
         labels = np.asarray(labels)
         loss = float(np.mean(keras.ops.convert_to_numpy(keras.losses.get(self.loss)(labels, outputs))))
         self._check_finite(loss, f"validation after epoch {epoch}")
         return {"val_loss": loss, "val_accuracy": accuracy(outputs, labels, is_single_logit(self.loss))}
 
+    def _checked_validation(self) -> Iterator[tuple[Any, np.ndarray]]:
+        for number, (inputs, labels) in enumerate(labelled(self.model, self.validation or ()), start=1):
+            self.check(inputs, labels, f"validation, batch {number}")
+            yield inputs, labels
+
     def _check_finite(self, loss: float, where: str) -> None:
         if not math.isfinite(loss):
+            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             raise InputError(
-                received=f"loss {loss} in {where}, at learning rate {self.learning_rate:g}",
+                received=f"loss {loss} in {where}, at learning rate {rate:g}",
                 expected="a finite loss",
                 mend="pass a smaller learning rate (--lr, --qat-lr), or look for NaN and wrong labels in the data",
             )
@@ -222,20 +237,3 @@ def _compile(
         jit_compile=compiles_by_xla(),
     )
     model.stop_training = False
-
-
-def _check_settings(model: keras.Model, epochs: int, learning_rate: float, patience: int) -> None:
-    if epochs < 1:
-        raise InputError(received=f"epochs={epochs}", expected="at least 1 epoch", mend="pass --epochs 1 or more")
-    if not (math.isfinite(learning_rate) and learning_rate > 0):
-        raise InputError(
-            received=f"learning_rate={learning_rate}", expected="a positive learning rate", mend="pass for example 1e-3"
-        )
-    if patience < 0:
-        raise InputError(received=f"patience={patience}", expected="0 epochs or more", mend="pass --patience 2")
-    if not model.trainable_weights:
-        raise InputError(
-            received=f"model {model.name!r} without trainable weights",
-            expected="at least one trainable layer",
-            mend="unfreeze layers with lowbit.training.unfreeze(model)",
-        )

@@ -43,6 +43,14 @@ def choose_loss(model: keras.Model, loss: Loss | None) -> Loss:
     if loss is None:
         loss = model.loss if model.compiled and model.loss is not None else infer_loss(model)
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    try:
+        keras.losses.get(loss)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            received=f"loss={loss!r}",
+            expected="a Keras loss: its name, an object, or a function of (labels, outputs)",
+            mend="leave it out, and it follows from the model's outputs",
+        ) from error
     if name not in _ONE_HOT:
         return loss
     return _on_one_hot_labels(keras.losses.get(loss), _output_units(model))

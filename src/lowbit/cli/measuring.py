@@ -126,7 +126,7 @@ def inspect(
         *(f"output {_endpoint(end)}" for end in found.outputs),
     ]
     shown = [part for name, one in timed.items() for part in ("", *_profile_parts(name, one))]
-    compared = list(runtime.beside(*timed.values(), str(other))) if len(timed) == 2 else []
+    compared = [] if other is None else list(runtime.beside(timed[str(path)], timed[str(other)], str(other)))
     told = {"profile": records.encode(timed[str(path)])} if timed else {}
     if compared:
         told |= {"beside": {"file": str(other), **records.encode(timed[str(other)])}, "compared": compared}

@@ -12,7 +12,7 @@ import pytest
 
 import lowbit
 from lowbit.compare import Comparison
-from lowbit.compare.outputs import scores
+from lowbit.compare.tasks import Classification
 from lowbit.errors import FileFormatError, InputError, UnsupportedError
 
 
@@ -84,6 +84,7 @@ def test_what_cannot_be_evaluated(finished: Comparison, tmp_path: Path) -> None:
 
 
 def test_scores_of_one_unit_and_of_outputs_that_are_none() -> None:
+    scores = Classification().answers
     assert scores(np.array([[0.4], [0.6]])).argmax(axis=1).tolist() == [0, 1]
     assert scores(np.array([[-2.0], [0.3]])).argmax(axis=1).tolist() == [0, 1]  # logits: 0 is the border
     with pytest.raises(UnsupportedError, match="outputs of shape .2, 3, 4."):

@@ -12,7 +12,7 @@ def counted(outputs: np.ndarray, labels: np.ndarray, size: int) -> Tally:
     tally = Tally()
     for start in range(0, len(labels), size):
         tally.add(outputs[start : start + size], labels[start : start + size])
-    tally.close()
+    tally.metrics()
     return tally
 
 

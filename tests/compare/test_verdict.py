@@ -6,6 +6,8 @@ import dataclasses
 import pytest
 
 from lowbit.compare.jobs.choosing import _remark
+from lowbit.compare.statistics import drop_bounds
+from lowbit.compare.tasks import Difference
 from lowbit.compare.verdict import Candidate, decide, judge
 from lowbit.results import LatencyRatio, LatencyResult
 
@@ -15,7 +17,11 @@ def candidate(
     noise: float = 0.0,
 ) -> Candidate:  # fmt: skip
     latency = None if ms is None else LatencyResult(median=ms, p10=ms - noise, p90=ms + noise, runs=50, threads=1)
-    return Candidate(recipe=recipe, lost=lost, gained=gained, total=total, size_bytes=size, latency_ms=latency)
+    lower, upper = (100 * bound for bound in drop_bounds(lost, gained, total))
+    difference = Difference(
+        drop=100 * (lost - gained) / total, lower=lower, upper=upper, unit="points", total=total, agreement=1.0, p=1.0
+    )
+    return Candidate(recipe=recipe, difference=difference, size_bytes=size, latency_ms=latency)
 
 
 @pytest.mark.parametrize(

@@ -56,19 +56,28 @@ def evaluate(
             path, data, split=split, threads=threads, preprocess=preprocess, image_size=size, seed=seed,
             on_progress=progress.on_progress,
         )  # fmt: skip
-    low, high = found.ci95
     if found.is_partial:
         session.note(f"interrupted: these are the first {found.total:,} samples, which need not be like the others")
         session.exit_code = ROW_FAILED
     first_five = [] if found.top5 is None else [f"label among the five best answers {found.top5:.2%}"]
     session.result(
         {"file": file, "data": data, **records.encode(found)},
-        f"accuracy {found.accuracy:.2%}, 95 % interval {low:.1%} to {high:.1%}",
-        f"{found.correct} of {found.total} {split} samples",
+        *_metric_lines(found),
+        ("" if found.correct is None else f"{found.correct} of ") + f"{found.total} {split} samples",
         *first_five,
         *([line] if (line := _weakest(found)) else []),
         f"{found.samples_per_second:,.0f} samples per second" + _threads(found.threads),
     )
+
+
+def _metric_lines(found: Any) -> list[str]:
+    lines = []
+    for name, metric in found.metrics.items():
+        value, end = (".2%", ".1%") if metric.unit == "fraction" else (".6g", ".4g")
+        ends = [] if metric.ci95 is None else [f"{one:{end}}" for one in metric.ci95]
+        interval = f", 95 % interval {' to '.join(ends)}" if ends else ""
+        lines.append(f"{name.replace('_', ' ')} {metric.value:{value}}{interval}")
+    return lines
 
 
 def _weakest(found: Any) -> str | None:

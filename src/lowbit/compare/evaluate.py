@@ -7,8 +7,8 @@ A `.tflite` needs NumPy and LiteRT only; keras is imported when a Keras model is
 import importlib
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,13 +19,12 @@ from lowbit.card import Card, read_card
 from lowbit.compare.dataset import labelled_split
 from lowbit.compare.keras_latency import measure_keras_file
 from lowbit.compare.preprocessing import holds_arrays, not_told, told_preprocessing
-from lowbit.compare.statistics import wilson
-from lowbit.compare.tally import Tally
+from lowbit.compare.tally import Kept, Tally, tally_for
 from lowbit.data import Dataset, load_dataset, rename_inputs
 from lowbit.data.options import image_size_of
 from lowbit.errors import InputError
 from lowbit.functions import is_function_word
-from lowbit.results import LatencyResult
+from lowbit.results import LatencyResult, Metric
 
 BATCH_SIZE = 64
 
@@ -34,6 +33,7 @@ BATCH_SIZE = 64
 class Evaluation:
     """`accuracy` is a fraction 0..1 with its 95 % interval; `seconds` is the time for all samples, reading included.
 
+    For labels that are no classes (`task`) it and what belongs to it are None, and `metrics` has what there is.
     `top5` is the share of samples whose label is among the five best answers, None for five classes and fewer;
     `confusion` counts samples by label (rows) and answer. `is_partial`: it was interrupted, and is about the first
     `total` samples.
@@ -41,9 +41,9 @@ class Evaluation:
 
     DERIVED: ClassVar[tuple[str, ...]] = ("class_accuracy",)
 
-    accuracy: float
-    ci95: tuple[float, float]
-    correct: int
+    accuracy: float | None
+    ci95: tuple[float, float] | None
+    correct: int | None
     total: int
     split: str
     seconds: float
@@ -53,6 +53,8 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...] = ()
     class_names: tuple[str, ...] | None = None
     is_partial: bool = False
+    task: str = "classification"
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     @property
     def class_accuracy(self) -> tuple[float | None, ...]:
@@ -114,7 +116,7 @@ def benchmark(
 def _of_file(
     path: Path, dataset: Dataset, split: str, threads: int | None, on_progress: Callable[[int, int], Any] | None
 ) -> Evaluation:
-    tally, started, is_partial = Tally(), time.perf_counter(), False
+    tally, started, is_partial = tally_for(dataset.task), time.perf_counter(), False
     stream = runtime.Stream(path, _labelled(dataset, split), threads=threads)
     count = len(dataset.split(split))
     try:
@@ -134,7 +136,7 @@ def _of_keras(model: Any, dataset: Dataset, split: str) -> Evaluation:
     started = time.perf_counter()
     predict = importlib.import_module("lowbit.training").predict  # keras, which evaluating a `.tflite` must not load
     outputs, labels = predict(model, _labelled(dataset, split, [tensor.name for tensor in model.inputs]))
-    tally = Tally()
+    tally = tally_for(dataset.task)
     tally.add(outputs, np.asarray(labels))
     return _evaluation(tally, dataset, split, time.perf_counter() - started, None)
 
@@ -145,22 +147,25 @@ def _labelled(dataset: Dataset, split: str, names: list[str] | None = None) -> A
 
 
 def _evaluation(
-    tally: Tally, dataset: Dataset, split: str, seconds: float, threads: int | None, is_partial: bool = False
+    tally: Tally | Kept, dataset: Dataset, split: str, seconds: float, threads: int | None, is_partial: bool = False
 ) -> Evaluation:
-    tally.close()
+    metrics = tally.metrics()
+    accuracy = metrics.get("accuracy")
     return Evaluation(
-        accuracy=tally.correct / tally.total,
-        ci95=wilson(tally.correct, tally.total),
-        correct=tally.correct,
+        accuracy=None if accuracy is None else accuracy.value,
+        ci95=None if accuracy is None else accuracy.ci95,
+        correct=None if accuracy is None else accuracy.correct,
         total=tally.total,
         split=split,
         seconds=seconds,
         samples_per_second=tally.total / seconds,
         threads=threads,
-        top5=tally.top_k,
-        confusion=tuple(tuple(row) for row in tally.confusion.tolist()),
+        top5=tally.top_k if isinstance(tally, Tally) else None,
+        confusion=tuple(tuple(row) for row in tally.confusion.tolist()) if isinstance(tally, Tally) else (),
         class_names=dataset.class_names,
         is_partial=is_partial,
+        task=dataset.task,
+        metrics=metrics,
     )
 
 

@@ -54,7 +54,7 @@ def plan(asked: Sequence[Recipe], settings: Settings, subject: steps.Subject) ->
     result.jobs += [steps.measuring_keras(recipe, settings, subject) for recipe in made if recipe.kind == "keras"]
     result.jobs += [steps.measuring_files(made, settings)]
     if result.candidates:
-        result.jobs += [_verdict(result, settings)]
+        result.jobs += [_verdict(result, settings, subject.task)]
         result.jobs += [_taking(recipe, result) for recipe in asked if recipe.automatic]
     result.jobs += [steps.samples(subject), _packing(result)]
     return result
@@ -100,7 +100,7 @@ def _made(asked: Sequence[Recipe]) -> tuple[Recipe, ...]:
     return tuple(recipes.get(name) for name in recipes.names() if name in names)
 
 
-def _verdict(result: Plan, settings: Settings) -> Job:
+def _verdict(result: Plan, settings: Settings, task: str) -> Job:
     chosen = (recipes.get(REFERENCE), *result.candidates)
     tried = [f"{step}-{recipe.name}" for recipe in chosen for step in ("write", "evaluate")] + ["measure-files"]
     needed = (f"write-{REFERENCE}", f"evaluate-{REFERENCE}")
@@ -112,6 +112,7 @@ def _verdict(result: Plan, settings: Settings) -> Job:
         arguments={
             "files": {recipe.name: steps.files(recipe) for recipe in chosen},
             "measured": steps.MEASURED_FILES,
+            "task": task,
             "max_drop": settings.max_drop,
             "output": VERDICT,
         },

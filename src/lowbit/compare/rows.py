@@ -11,7 +11,6 @@ from lowbit import records
 from lowbit.compare.folder import row_file
 from lowbit.compare.outputs import compare_outputs
 from lowbit.compare.plan import Plan
-from lowbit.compare.statistics import wilson
 from lowbit.compare.steps import measuring_job, outputs_path, producer
 from lowbit.compare.verdict import REFERENCE
 from lowbit.engines import JobResult
@@ -27,8 +26,8 @@ KERAS_LATENCY = "predict_on_batch with one sample, Python's share included"
 class RowMaker:
     """Makes the rows of one run from its folder, its plan and the results of its jobs."""
 
-    def __init__(self, folder: Path, plan: Plan, results: Mapping[str, JobResult], *, seed: int) -> None:
-        self.folder, self.plan, self.results, self.seed = folder, plan, results, seed
+    def __init__(self, folder: Path, plan: Plan, results: Mapping[str, JobResult], *, seed: int, task: str) -> None:
+        self.folder, self.plan, self.results, self.seed, self.task = folder, plan, results, seed, task
         verdict = results.get("verdict")
         self._remarks: Mapping[str, str] = verdict.value["judgements"] if verdict is not None and verdict.ok else {}
 
@@ -47,16 +46,14 @@ class RowMaker:
         made, evaluated, measured = steps
         path = self.folder / row_file(recipe.name, recipe.kind)
         inside = made.value if recipe.kind == "litert" else {}
-        notes = self._notes(recipe, inside)
+        against, missing = self._against_reference(recipe)
+        notes = self._notes(recipe, inside) | missing
         return Row(
             **recipe.words,
             io=IO,
             status="ok",
-            metrics={
-                "accuracy": _accuracy(evaluated, "test"),
-                "validation_accuracy": _accuracy(evaluated, "validation"),
-            },
-            **self._against_reference(recipe),
+            metrics=_metrics(evaluated),
+            **against,
             size_bytes=path.stat().st_size,
             compressed_bytes=inside.get("compressed_bytes") or zipped_size(path),
             latency_ms=records.decode(LatencyResult, measured.value["latency"], measured.name),
@@ -112,13 +109,23 @@ class RowMaker:
     def _training(self, recipe: Recipe) -> dict[str, Any]:
         return dict(self.results[f"train-{recipe.source}"].value or {})
 
-    def _against_reference(self, recipe: Recipe) -> dict[str, Any]:
-        """Agreement and McNemar's p on the test split; none for the reference, or when it failed."""
+    def _against_reference(self, recipe: Recipe) -> tuple[dict[str, Any], dict[str, str]]:
+        """Agreement and McNemar's p on the test split, and why one is missing; none for the reference, or when it
+        failed."""
         if recipe.name == REFERENCE or not self.results[f"evaluate-{REFERENCE}"].ok:
-            return {}
+            return {}, {}
         reference = next(made for made in self.plan.made if made.name == REFERENCE)
-        difference = compare_outputs(self.folder / outputs_path(reference), self.folder / outputs_path(recipe), "test")
-        return {"agreement_with_float": difference.agreement, "mcnemar_p": difference.p}
+        paths = (self.folder / outputs_path(reference), self.folder / outputs_path(recipe))
+        difference = compare_outputs(*paths, "test", self.task)
+        notes = {}
+        if difference.agreement is None:
+            notes["agreement_with_float"] = "numbers are near each other, not equal"
+        if difference.lost is None:
+            notes["mcnemar_p"] = f"of answers that are right or wrong; paired t-test: p = {difference.p:.3g}"
+        return {
+            "agreement_with_float": difference.agreement,
+            "mcnemar_p": None if difference.lost is None else difference.p,
+        }, notes
 
     def _notes(self, recipe: Recipe, inside: Mapping[str, Any]) -> dict[str, str]:
         """The reason for each figure that this row cannot have, and remarks."""
@@ -164,9 +171,13 @@ def _ratio(measured: JobResult) -> LatencyRatio | None:
     return None if ratio is None else records.decode(LatencyRatio, ratio, measured.name)
 
 
-def _accuracy(evaluated: JobResult, split: str) -> Metric:
-    correct, total = evaluated.value[split]["correct"], evaluated.value[split]["total"]
-    return Metric(value=correct / total, ci95=wilson(correct, total), correct=correct, total=total)
+def _metrics(evaluated: JobResult) -> dict[str, Metric]:
+    """Those of the test split, then those of validation under names that say so."""
+    found = {}
+    for split, prefix in (("test", ""), ("validation", "validation_")):
+        for name, metric in evaluated.value[split].items():
+            found[f"{prefix}{name}"] = records.decode(Metric, metric, evaluated.name)
+    return found
 
 
 def _parity(inside: Mapping[str, Any]) -> ParityResult | None:

@@ -29,6 +29,7 @@ from lowbit.compare.subject import (
     model_job,
     sizes_of_data,
 )
+from lowbit.compare.tasks import TASKS
 from lowbit.data import Dataset
 from lowbit.engines import Job, JobEvent, JobResult
 from lowbit.errors import InputError
@@ -148,7 +149,8 @@ class _Run:
         dataset, subject = self.check()
         planned = plan(asked, self.settings, subject)
         done = self._jobs(planned.jobs)
-        rows = with_seeds(RowMaker(self.folder, planned, done, seed=self.settings.seed).rows(), others)
+        maker = RowMaker(self.folder, planned, done, seed=self.settings.seed, task=dataset.task)
+        rows = with_seeds(maker.rows(), others)
         results = self._results(rows, dataset, subject, done, command or self._command(asked))
         results.save(self.folder / RESULTS)
         drawn = self._jobs(finishing_jobs(self.folder, planned, done), drawing=environment.renderers())
@@ -187,7 +189,7 @@ class _Run:
         manifest = dataset.manifest()
         return dataset, Subject(
             info=info, data=data, manifest=manifest, opening=opening, lowbit=__version__, function=function,
-            input_shape=sizes_of_data(info["inputs"], dataset.inputs),
+            task=dataset.task, input_shape=sizes_of_data(info["inputs"], dataset.inputs),
         )  # fmt: skip
 
     def _jobs(self, jobs: Sequence[Job], **more_circumstances: str) -> dict[str, JobResult]:
@@ -232,6 +234,7 @@ class _Run:
                 "arguments": dict(self.settings.model_args),
             },
             task=dataset.task,
+            primary=TASKS[dataset.task].primary,
             verdict=in_words(told, rows),
             rows=rows,
         )  # fmt: skip

@@ -22,6 +22,7 @@ class Subject:
 
     opening  the job that opens the model; all others come after it
     data     arguments of `load_dataset`; a place, as `manifest` identifies the contents
+    task     what the labels ask for (`lowbit.data.task_of`)
     function the user's function that built the model, None for zoo models and files
     input_shape  the data's sizes by input name, for a model whose own are free; None for all others
     """
@@ -31,6 +32,7 @@ class Subject:
     manifest: str
     opening: Job
     lowbit: str
+    task: str = "classification"
     function: str | None = None
     input_shape: Mapping[str, Sequence[int]] | None = None
 

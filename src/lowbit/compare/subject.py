@@ -126,7 +126,8 @@ def fit_job(info: Mapping[str, Any], dataset: Dataset, function: str | None) -> 
         function=f"{MODELLING}:check_fit",
         arguments={
             "inputs": {name: list(shape) for name, shape in dataset.inputs.items()},
-            "classes": dataset.classes,
+            "answers": dataset.answers,
+            "task": dataset.task,
             "class_names_of_model": info["class_names"],
             "class_names_of_data": None if dataset.class_names is None else list(dataset.class_names),
             "name": info["name"],

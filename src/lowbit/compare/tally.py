@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from lowbit.compare.outputs import scores
-from lowbit.compare.statistics import top1
+from lowbit.compare.statistics import top1, wilson
+from lowbit.compare.tasks import TASKS, Classification, Task
 from lowbit.errors import InputError
+from lowbit.results import Metric
 
 TOP_K = 5
 
@@ -27,14 +28,17 @@ class Tally:
         if np.ndim(outputs) == 2 and np.shape(outputs)[1] == 1:
             self._single.append((np.asarray(outputs), labels))
         else:
-            self._count(scores(outputs), labels)
+            self._count(Classification().answers(outputs), labels)
 
-    def close(self) -> None:
-        """No more comes."""
+    def metrics(self) -> dict[str, Metric]:
+        """Of all that came; no more comes."""
         if self._single:
             outputs, labels = (np.concatenate(parts) for parts in zip(*self._single, strict=True))
             self._single = []
-            self._count(scores(outputs), labels)
+            self._count(Classification().answers(outputs), labels)
+        interval = wilson(self.correct, self.total)
+        share = self.correct / self.total
+        return {"accuracy": Metric(value=share, ci95=interval, correct=self.correct, total=self.total)}
 
     @property
     def confusion(self) -> np.ndarray:
@@ -56,6 +60,36 @@ class Tally:
         if classes > TOP_K:
             own = np.take_along_axis(values, labels[:, np.newaxis], axis=1)
             self._among_first += int(np.sum((values > own).sum(axis=1) < TOP_K))
+
+
+class Kept:
+    """Answers and labels of another task than classification, kept to the end: a few numbers for each sample."""
+
+    def __init__(self, task: Task) -> None:
+        self.total = 0
+        self._task = task
+        self._kept: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def add(self, outputs: Any, labels: np.ndarray) -> None:
+        """Raises UnsupportedError for outputs of another kind, InputError for labels of another shape."""
+        shape = np.shape(outputs)
+        if len(shape) > 1 and int(np.prod(shape[1:])) != int(np.prod(labels.shape[1:])):
+            raise InputError(
+                received=f"labels of shape {labels.shape[1:]} for outputs of shape {shape[1:]}",
+                expected="a label for each number that the model gives",
+                mend="use the data that the model was trained on",
+            )
+        self.total += len(labels)
+        self._kept.append((np.asarray(outputs, np.float32), labels))
+
+    def metrics(self) -> dict[str, Metric]:
+        outputs, labels = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
+        return self._task.metrics(self._task.answers(outputs), labels)
+
+
+def tally_for(task: str) -> Tally | Kept:
+    """What counts for a task, by its name."""
+    return Tally() if task == Classification.name else Kept(TASKS[task])
 
 
 def _check_labels(outputs: Any, labels: np.ndarray) -> None:

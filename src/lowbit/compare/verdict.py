@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from lowbit.compare.statistics import drop_bounds
+from lowbit.compare.tasks import Difference
 from lowbit.results import LatencyRatio, LatencyResult, Verdict, milliseconds
 
 REFERENCE = "float32"
@@ -18,12 +18,10 @@ REFERENCE = "float32"
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A file that may be chosen; `lost` and `gained` of `total` validation images, against the reference."""
+    """A file that may be chosen; `difference` is that of its answers to validation samples from the reference's."""
 
     recipe: str
-    lost: int
-    gained: int
-    total: int
+    difference: Difference
     size_bytes: int
     latency_ms: LatencyResult | None
     latency_ratio: LatencyRatio | None = None
@@ -31,14 +29,27 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """A candidate's paired drop in percentage points, and whether it qualifies."""
+    """Whether a candidate qualifies, and whether the samples are enough to tell."""
 
     candidate: Candidate
-    drop: float
-    lower: float
-    upper: float
     qualifies: bool
     decided: bool
+
+    @property
+    def drop(self) -> float:
+        return self.candidate.difference.drop
+
+    @property
+    def upper(self) -> float:
+        return self.candidate.difference.upper
+
+    @property
+    def unit(self) -> str:
+        return self.candidate.difference.unit
+
+    @property
+    def total(self) -> int:
+        return self.candidate.difference.total
 
     @property
     def recipe(self) -> str:
@@ -46,13 +57,10 @@ class Judgement:
 
 
 def judge(candidate: Candidate, max_drop: float) -> Judgement:
-    """Compare a candidate's drop with `max_drop` percentage points."""
-    drop = 100 * (candidate.lost - candidate.gained) / candidate.total
-    lower, upper = (100 * bound for bound in drop_bounds(candidate.lost, candidate.gained, candidate.total))
-    decided = upper <= max_drop or lower > max_drop
-    return Judgement(
-        candidate=candidate, drop=drop, lower=lower, upper=upper, qualifies=drop <= max_drop, decided=decided
-    )
+    """Compare a candidate's drop with `max_drop`, in percentage points, or percent of the reference's error."""
+    found = candidate.difference
+    decided = found.upper <= max_drop or found.lower > max_drop
+    return Judgement(candidate=candidate, qualifies=found.drop <= max_drop, decided=decided)
 
 
 def smallest(judgements: Sequence[Judgement]) -> Judgement | None:
@@ -108,9 +116,10 @@ def decide(
     judgements = tuple(judge(candidate, max_drop) for candidate in candidates)
     choices = {"size": smallest(judgements), "latency": fastest(judgements)}
     undecided = [j for j in judgements if not j.decided]
-    lines = [_sentence(criterion, choice, max_drop, reference) for criterion, choice in choices.items()]
+    limit = _limit(max_drop, judgements[0].unit if judgements else "points")
+    lines = [_sentence(criterion, choice, limit, reference) for criterion, choice in choices.items()]
     if undecided:
-        total = max(j.candidate.total for j in judgements)
+        total = max(j.total for j in judgements)
         each = ", ".join(f"{j.recipe} ({change_words(j)})" for j in undecided)
         lines.append(f"Not decided with {total} images, so the measured drop decided: {each}.")
     best = {criterion: choice.recipe if choice else REFERENCE for criterion, choice in choices.items()}
@@ -119,8 +128,8 @@ def decide(
 
 
 def change_words(judgement: Judgement) -> str:
-    """The measured change on validation: `gains 8.33 points`, `loses 1.22 points`."""
-    return f"{'gains' if judgement.drop < 0 else 'loses'} {abs(judgement.drop):.2f} points"
+    """The measured change on validation: `gains 8.33 points`, `loses 1.22 points`, `loses 0.40 %`."""
+    return f"{'gains' if judgement.drop < 0 else 'loses'} {abs(judgement.drop):.2f} {judgement.unit}"
 
 
 def signed(points: float) -> str:
@@ -132,15 +141,20 @@ def signed(points: float) -> str:
     return f"{points:+z.1f}".replace("-", "−")
 
 
-def _sentence(criterion: str, choice: Judgement | None, max_drop: float, reference: Candidate | None) -> str:
+def _limit(max_drop: float, unit: str) -> str:
+    if unit == "%":
+        return f"within {max_drop:g} % of {REFERENCE}'s error"
+    return f"within {max_drop:g} point{'' if max_drop == 1 else 's'} of {REFERENCE}"
+
+
+def _sentence(criterion: str, choice: Judgement | None, limit: str, reference: Candidate | None) -> str:
     word = {"size": "Smallest", "latency": "Fastest"}[criterion]
-    limit = f"within {max_drop:g} point{'' if max_drop == 1 else 's'} of {REFERENCE}"
     if choice is None:
         return f"{word} {limit}: no file qualifies, so {REFERENCE} itself."
     figure = _figure(criterion, choice.candidate)
     sure = f"a drop of at most {choice.upper:.1f}" if choice.upper > 0 else f"a gain of at least {-choice.upper:.1f}"
-    change = f"{signed(-choice.drop)} points on validation, {sure} with 95 % confidence"
-    mark = "" if choice.decided else f"; not decided with {choice.candidate.total} images"
+    change = f"{signed(-choice.drop)} {choice.unit} on validation, {sure} with 95 % confidence"
+    mark = "" if choice.decided else f"; not decided with {choice.total} images"
     return f"{word} {limit}: {choice.recipe}, {figure} ({change}{mark}){_lead(criterion, choice.candidate, reference)}."
 
 

@@ -40,17 +40,27 @@ def check_inputs(where: str, inputs: Mapping[str, Array]) -> tuple[dict[str, Arr
 
 
 def check_labels(where: str, labels: Array, count: int, class_names: Sequence[str] | None) -> Array:
-    """Class indices as int64 of shape (count,). Raises InputError for others, one-hot vectors among them."""
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+    """What samples are to be answered with, in one of three forms (`task_of`).
+
+    Class indices, int64 of shape (count,); for classes that exclude each other not, 0 or 1 for each, int64 of shape
+    (count, classes); numbers to estimate, float32 of shape (count,) or (count, numbers). Raises InputError for others,
+    one-hot vectors among them.
+    """
+    if labels.ndim not in (1, 2) or labels.dtype.kind not in "iufb":
         raise _error(
             f"{where} of type {labels.dtype}, shape {labels.shape}",
-            "one class index (integer) for each sample",
-            "convert it, one-hot vectors with argmax(axis=1)",
+            "one class index (integer) for each sample, 0 or 1 for each class, or numbers to estimate",
+            "convert it, class names with numpy.unique(names, return_inverse=True)",
         )
     if len(labels) != count:
         raise _error(f"{where} with {len(labels)} labels for {count} samples", "as many as samples", "align the arrays")
+    if labels.dtype.kind == "f":
+        return _numbers(where, labels)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        return _several(where, labels)
+    labels = labels.reshape(-1)
+    if labels.dtype.kind == "b":
+        labels = labels.astype(np.int64)
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or (class_names is not None and high >= len(class_names)):
         last = "" if class_names is None else f" to {len(class_names) - 1}, one for each class name"
@@ -58,6 +68,26 @@ def check_labels(where: str, labels: Array, count: int, class_names: Sequence[st
             f"{where} with labels {low}..{high}", f"class indices from 0{last}", "correct the labels or the class names"
         )
     return labels.astype(np.int64)
+
+
+def _numbers(where: str, labels: Array) -> Array:
+    if not np.isfinite(labels).all():
+        raise _error(f"{where} with NaN or infinite values", "finite numbers", "find out where they come from")
+    return labels.astype(np.float32)
+
+
+def _several(where: str, labels: Array) -> Array:
+    """0 or 1 for each class; rows that all sum up to 1 are one-hot vectors, whose classes exclude each other."""
+    whole = labels.astype(np.int64)
+    if not np.isin(whole, (0, 1)).all():
+        raise _error(f"{where} of shape {labels.shape} with {whole.max()}", "0 or 1 for each class", "correct it")
+    if (whole.sum(axis=1) == 1).all():
+        raise _error(
+            f"{where} of shape {labels.shape}, one-hot vectors",
+            "one class index (integer) for each sample",
+            "convert it with argmax(axis=1)",
+        )
+    return whole
 
 
 def check_parts(where: str, parts: Mapping[str, ArrayPart], pixels: Collection[frozenset[str]]) -> None:

@@ -22,7 +22,8 @@ class Dataset:
 
     `class_names` are the names of the classes (of the folders) in label order, None when the data has none.
     `inputs` is the shape of one preprocessed sample by input name, `{"image": (128, 128, 3)}`. A split is None when
-    the data does not hold it; a flat folder of images has `train` only, with `labels` None.
+    the data does not hold it; a flat folder of images has `train` only, with `labels` None. `task` follows from the
+    labels (`task_of`).
     """
 
     name: str
@@ -32,7 +33,18 @@ class Dataset:
     train: Split | None = None
     validation: Split | None = None
     test: Split | None = None
-    task: str = "classification"
+
+    @cached_property
+    def task(self) -> str:
+        """ "classification", "multi-label" or "regression"; classification where there are no labels."""
+        tasks = {task_of(split.labels) for split in self._splits() if split.labels is not None}
+        if len(tasks) > 1:
+            raise InputError(
+                received=f"labels for {' and '.join(sorted(tasks))} in the splits of {self.name}",
+                expected="labels of one kind",
+                mend="store them alike in each split",
+            )
+        return tasks.pop() if tasks else "classification"
 
     @property
     def preprocessing(self) -> dict[str, Any]:
@@ -46,12 +58,24 @@ class Dataset:
 
     @property
     def classes(self) -> int | None:
-        """Number of classes: of the names, else one more than the largest label; None when unlabelled."""
+        """Number of classes: of the names, else one more than the largest label; None for other labels, or none."""
+        if self.task == "regression":
+            return None
+        if self.task == "multi-label":
+            return next(int(split.labels.shape[1]) for split in self._splits() if split.labels is not None)
         if self.class_names is not None:
             return len(self.class_names)
         labels = [split.labels for split in self._splits()]
         known = [int(array.max()) for array in labels if array is not None]
         return max(known) + 1 if known else None
+
+    @property
+    def answers(self) -> int | None:
+        """How many numbers a model answers a sample with: one for each class, or those to estimate; None unlabelled."""
+        if self.task != "regression":
+            return self.classes
+        labels = next(split.labels for split in self._splits() if split.labels is not None)
+        return 1 if labels.ndim == 1 else int(labels.shape[1])
 
     def split(self, name: str) -> Split:
         """The split of that name. Raises InputError naming those there are."""
@@ -102,6 +126,17 @@ class Dataset:
 
     def _splits(self) -> Iterator[Split]:
         return (split for split in (self.train, self.validation, self.test) if split is not None)
+
+
+def task_of(labels: Array) -> str:
+    """Whole numbers, one for each sample: "classification"; several: "multi-label"; others: "regression".
+
+    >>> task_of(np.array([0, 2])), task_of(np.array([[0, 1], [1, 1]])), task_of(np.array([0.5, 2.0]))
+    ('classification', 'multi-label', 'regression')
+    """
+    if labels.dtype.kind == "f":
+        return "regression"
+    return "classification" if labels.ndim == 1 else "multi-label"
 
 
 def assemble(

@@ -38,6 +38,8 @@ def plan(
 def partition(labels: Array, fractions: Sequence[float], seed: int) -> list[Array]:
     """Disjoint positions, ascending, of about these fractions of the samples and of each class; none is empty.
 
+    Labels that are no class indices are divided as if they were one class.
+
     Each class is shuffled and spread evenly over 0..1; the samples sorted by that place are cut at the fractions, so
     the totals are exact to rounding and each class is too. Raises InputError for fewer samples than splits.
 
@@ -51,6 +53,8 @@ def partition(labels: Array, fractions: Sequence[float], seed: int) -> list[Arra
             expected=f"at least {len(fractions)}, one for each split",
             mend="add data, or give the splits as train, validation and test",
         )
+    if labels.ndim > 1 or labels.dtype.kind == "f":
+        labels = np.zeros(count, np.int64)
     order = np.random.default_rng(seed).permutation(count)
     place = np.empty(count)
     for label in np.unique(labels):

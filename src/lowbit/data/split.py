@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Some samples of a data set, ready to be read in batches."""
 
+from typing import Any
+
 import numpy as np
 
 from lowbit.data.batches import Batch, Batches
@@ -12,8 +14,8 @@ from lowbit.errors import InputError
 class Split:
     """Named samples with labels: `train`, `validation`, `test`, or a calibration set drawn from `train`.
 
-    `labels` holds one class index for each sample of `source`, or is None. `indices` chooses among the samples of
-    `source`; None means all of them.
+    `labels` holds one label for each sample of `source` (class index, row of them, or numbers), or is None. `indices`
+    chooses among the samples of `source`; None means all of them.
     """
 
     def __init__(
@@ -27,7 +29,9 @@ class Split:
         self.name = name
         self._source, self._settings = source, settings
         self._indices = np.arange(len(source)) if indices is None else indices
-        self._labels = None if labels is None else np.asarray(labels, np.int64)
+        self._labels = None if labels is None else np.asarray(labels)
+        if self._labels is not None and self._labels.dtype.kind != "f":
+            self._labels = self._labels.astype(np.int64)
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -38,7 +42,7 @@ class Split:
 
     @property
     def labels(self) -> Array | None:
-        """Class index of every sample, int64, in the order of `batches`; None when unlabelled."""
+        """Label of every sample, in the order of `batches`; None when unlabelled. See `task_of` for its forms."""
         return None if self._labels is None else self._labels[self._indices]
 
     @property
@@ -75,7 +79,7 @@ class Split:
         chosen = np.random.default_rng(seed).permutation(self._indices)[:samples]
         return Split(name, self._source, self._labels, self._settings, chosen)
 
-    def preview(self, count: int) -> list[tuple[Array, int | None]]:
+    def preview(self, count: int) -> list[tuple[Array, Any]]:
         """Up to `count` images before preprocessing, evenly spread: (uint8 height x width x channels, label).
 
         Empty when the data holds no images. Float images are stretched to 0..255 together.
@@ -91,7 +95,7 @@ class Split:
             low, high = float(values.min()), float(values.max())
             values = (values - low) * (255 / max(high - low, 1e-12))
         pictures = np.rint(values).clip(0, 255).astype(np.uint8)
-        labels = [None] * len(chosen) if self._labels is None else self._labels[chosen].tolist()
+        labels: list[Any] = [None] * len(chosen) if self._labels is None else self._labels[chosen].tolist()
         return list(zip(pictures, labels))
 
     def check(self) -> None:

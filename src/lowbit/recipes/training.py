@@ -47,11 +47,15 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Batches:
-    """What is trained on: re-iterables of `(inputs, labels)`, and batches to calibrate the first ranges on."""
+    """What is trained on: re-iterables of `(inputs, labels)`, and batches to calibrate the first ranges on.
+
+    `task` says what the labels are, as of `lowbit.training.infer_loss`.
+    """
 
     train: Any
     validation: Any
     calibration: Any = None
+    task: str = "classification"
 
 
 def train(
@@ -80,7 +84,8 @@ def train(
         raise InputError(
             received=f"rules for stage {stage!r}", expected="a stage with quantizers", mend="leave the rules out"
         )
-    loss = model.loss if getattr(model, "compiled", False) and model.loss is not None else infer_loss(model)
+    is_compiled = getattr(model, "compiled", False) and model.loss is not None
+    loss = model.loss if is_compiled else infer_loss(model, batches.task)
     options = {**settings.options(), "loss": loss, "on_event": on_event}
     start = copy(model)
     if stage == "float":

@@ -21,7 +21,7 @@ from lowbit.training.compiling import compiles_by_xla
 from lowbit.training.distilling import Distillation
 from lowbit.training.events import History, Reporter, TrainingEvent
 from lowbit.training.feed import batch_size, labelled
-from lowbit.training.losses import Loss, accuracy, choose_loss, is_single_logit
+from lowbit.training.losses import Loss, accuracy, choose_loss, counts_right_answers, is_of_units, is_single_logit
 from lowbit.training.predict import predict
 from lowbit.training.stopping import EarlyStopping, weights_kept_on_failure
 
@@ -188,6 +188,8 @@ class _Run:
         labels = np.asarray(labels)
         loss = float(np.mean(keras.ops.convert_to_numpy(keras.losses.get(self.loss)(labels, outputs))))
         self._check_finite(loss, f"validation after epoch {epoch}")
+        if not counts_right_answers(self.loss):
+            return {"val_loss": loss}
         return {"val_loss": loss, "val_accuracy": accuracy(outputs, labels, is_single_logit(self.loss))}
 
     def _checked_validation(self) -> Iterator[tuple[Any, np.ndarray]]:
@@ -225,15 +227,16 @@ def _compile(
     model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: Loss, taught: Distillation | None
 ) -> None:
     right: Callable[..., Any] = keras.metrics.sparse_categorical_accuracy
-    if model.outputs[0].shape[-1] == 1:
+    if is_of_units(loss):
         right = partial(keras.metrics.binary_accuracy, threshold=0.0 if is_single_logit(loss) else 0.5)
-    accuracy_metric = keras.metrics.MeanMetricWrapper(
-        right if taught is None else taught.of_labels(right), name="accuracy"
-    )
+    metrics = []
+    if counts_right_answers(loss):
+        counted = right if taught is None else taught.of_labels(right)
+        metrics.append(keras.metrics.MeanMetricWrapper(counted, name="accuracy"))
     model.compile(
         optimizer,
         loss if taught is None else taught.loss,
-        metrics=[accuracy_metric],
+        metrics=metrics,
         jit_compile=compiles_by_xla(),
     )
     model.stop_training = False

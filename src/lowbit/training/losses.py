@@ -16,14 +16,20 @@ Loss = Any
 _ONE_HOT = ("categorical_crossentropy", "CategoricalCrossentropy")
 
 
-def infer_loss(model: keras.Model) -> keras.losses.Loss:
-    """Cross-entropy that fits the model's output: from probabilities after softmax or sigmoid, else from logits.
+def infer_loss(model: keras.Model, task: str = "classification") -> keras.losses.Loss:
+    """For "regression" the mean squared error; else cross-entropy that fits the model's output: from probabilities
+    after softmax or sigmoid, else from logits.
 
-    One output unit means two classes. An output layer is read by its `activation_name` or `activation`, or as a Softmax
-    layer. Raises InputError for several outputs, or several units after sigmoid (labels of several classes at once).
+    One output unit means two classes; for "multi-label" each unit is a class for itself. An output layer is read by its
+    `activation_name` or `activation`, or as a Softmax layer. Raises InputError for several outputs, and for several
+    units after sigmoid where one class is asked for.
     """
+    if task == "regression":
+        return keras.losses.MeanSquaredError()
     units = _output_units(model)
     activation = _output_activation(model)
+    if task == "multi-label" and activation in ("sigmoid", "linear"):
+        return keras.losses.BinaryCrossentropy(from_logits=activation == "linear")
     if units == 1 and activation in ("sigmoid", "linear"):
         return keras.losses.BinaryCrossentropy(from_logits=activation == "linear")
     if activation in ("softmax", "linear") and units > 1:
@@ -42,7 +48,7 @@ def choose_loss(model: keras.Model, loss: Loss | None) -> Loss:
     """
     if loss is None:
         loss = model.loss if model.compiled and model.loss is not None else infer_loss(model)
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    name = _name_of(loss)
     try:
         keras.losses.get(loss)
     except (ValueError, TypeError) as error:
@@ -56,8 +62,21 @@ def choose_loss(model: keras.Model, loss: Loss | None) -> Loss:
     return _on_one_hot_labels(keras.losses.get(loss), _output_units(model))
 
 
+def counts_right_answers(loss: Loss) -> bool:
+    """Whether a loss is one for classes, so that answers are right or wrong."""
+    return "crossentropy" in _name_of(loss).lower() or _name_of(loss) == "one_hot_loss"
+
+
+def is_of_units(loss: Loss) -> bool:
+    """Whether a loss takes each output unit for itself: one unit, or several labels at once."""
+    return _name_of(loss).lower().startswith("binary")
+
+
 def accuracy(outputs: np.ndarray, labels: np.ndarray, is_logit: bool) -> float:
-    """Fraction of right classes, 0..1. A single unit is class 1 above 0.5, above 0 for a logit."""
+    """Fraction of right classes, 0..1. A single unit is class 1 above 0.5, above 0 for a logit; so is each of several
+    whose labels are 0 or 1 for each."""
+    if labels.ndim == 2 and labels.shape == outputs.shape and outputs.shape[-1] > 1:
+        return float(np.mean((outputs > (0.0 if is_logit else 0.5)) == (labels > 0)))
     if outputs.shape[-1] == 1:
         predicted = outputs.reshape(-1) > (0.0 if is_logit else 0.5)
     else:
@@ -68,6 +87,10 @@ def accuracy(outputs: np.ndarray, labels: np.ndarray, is_logit: bool) -> float:
 def is_single_logit(loss: Loss) -> bool:
     """Whether the loss takes one unit before its sigmoid."""
     return bool(getattr(loss, "from_logits", False))
+
+
+def _name_of(loss: Loss) -> str:
+    return loss if isinstance(loss, str) else str(getattr(loss, "__name__", type(loss).__name__))
 
 
 def _on_one_hot_labels(loss: Callable[[Any, Any], Any], classes: int) -> Callable[[Any, Any], Any]:

@@ -89,6 +89,17 @@ def check_class_count(model: keras.Model, classes: int) -> None:
         )
 
 
+def check_numbers(model: keras.Model, numbers: int) -> None:
+    """Raise InputError unless the model has one output that gives so many numbers for each sample."""
+    shapes = [tuple(tensor.shape[1:]) for tensor in model.outputs]
+    if len(shapes) != 1 or int(np.prod([size or 0 for size in shapes[0]])) != numbers:
+        raise InputError(
+            received=f"data of {numbers} numbers to estimate for a model with outputs of shape {shapes}",
+            expected=f"one output of {numbers}",
+            mend="choose the data the model was trained on; for classes give whole numbers as labels",
+        )
+
+
 def _shape_fits(wanted: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
     return len(wanted) == len(given) and all(a is None or b is None or a == b for a, b in zip(wanted, given))
 

@@ -18,7 +18,13 @@ T = TypeVar("T")
 
 
 def reach_verdict(
-    context: JobContext, *, files: Mapping[str, Mapping[str, str]], measured: str, max_drop: float, output: str
+    context: JobContext,
+    *,
+    files: Mapping[str, Mapping[str, str]],
+    measured: str,
+    task: str,
+    max_drop: float,
+    output: str,
 ) -> dict[str, Any]:
     """Judge every file that was written and evaluated.
 
@@ -31,13 +37,10 @@ def reach_verdict(
     for recipe, paths in files.items():
         if not (context.has(paths["file"]) and context.has(paths["outputs"])):
             continue
-        difference = compare_outputs(reference, context.input(paths["outputs"]), "validation")
         candidates.append(
             Candidate(
                 recipe=recipe,
-                lost=difference.lost,
-                gained=difference.gained,
-                total=difference.total,
+                difference=compare_outputs(reference, context.input(paths["outputs"]), "validation", task),
                 size_bytes=context.input(paths["file"]).stat().st_size,
                 latency_ms=_figure(latencies, recipe, "latency", LatencyResult),
                 latency_ratio=_figure(latencies, recipe, "ratio", LatencyRatio),
@@ -46,7 +49,7 @@ def reach_verdict(
     float32 = next(candidate for candidate in candidates if candidate.recipe == REFERENCE)
     others = [candidate for candidate in candidates if candidate is not float32]
     verdict, judgements = decide(others, max_drop, float32)
-    lines = (*verdict.lines, *_worth_of_qat(context, files))
+    lines = (*verdict.lines, *_worth_of_qat(context, files, task))
     verdict = dataclasses.replace(verdict, lines=lines)
     value = {"verdict": records.encode(verdict), "judgements": {j.recipe: _remark(j) for j in judgements}}
     context.output(output).write_text(json.dumps(value), encoding="utf-8")
@@ -69,18 +72,20 @@ def take_chosen(
     return {"chosen": chosen}
 
 
-def _worth_of_qat(context: JobContext, files: Mapping[str, Mapping[str, str]]) -> list[str]:
+def _worth_of_qat(context: JobContext, files: Mapping[str, Mapping[str, str]], task: str) -> list[str]:
     """QAT against its fair control on the test split: the same training without quantizers, quantized afterwards."""
     qat, control = "qat-w8a8", "ptq-finetuned-w8a8"
     outputs = [files[recipe]["outputs"] for recipe in (qat, control) if recipe in files]
     if len(outputs) < 2 or not all(context.has(path) for path in outputs):
         return []
-    difference = compare_outputs(context.input(outputs[1]), context.input(outputs[0]), "test")
-    points = 100 * (difference.gained - difference.lost) / difference.total
+    difference = compare_outputs(context.input(outputs[1]), context.input(outputs[0]), "test", task)
     chance = "p < 0.001" if difference.p < 0.001 else f"p = {difference.p:.3f}"
+    change = f"{signed(-difference.drop)} {difference.unit} ({chance})"
+    if difference.lost is None:
+        return [f"Is QAT worth it? {qat} against {control} on {difference.total} test samples: {change}."]
     return [
         f"Is QAT worth it? {qat} answers {difference.gained} of {difference.total} test images right that {control} "
-        f"misses, and misses {difference.lost} that it gets right: {signed(points)} points ({chance})."
+        f"misses, and misses {difference.lost} that it gets right: {change}."
     ]
 
 
@@ -93,7 +98,7 @@ def _figure(latencies: Mapping[str, Any], recipe: str, name: str, kind: type[T])
 def _remark(judgement: Judgement) -> str:
     """The change of accuracy in words, for the row's notes."""
     verb = "qualifies" if judgement.qualifies else "does not qualify"
-    sure = "" if judgement.decided else f", not decided with {judgement.candidate.total} images"
+    sure = "" if judgement.decided else f", not decided with {judgement.total} images"
     bound = f"at most {judgement.upper:.2f}"
     if judgement.drop < 0:
         bound = f"at least {-judgement.upper:.2f}" if judgement.upper < 0 else f"loses {bound}"

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from lowbit import records
 from lowbit.compare.dataset import open_data
 from lowbit.compare.jobs.opening import feed, open_model, start
-from lowbit.compare.outputs import SPLITS, save_outputs, scores
-from lowbit.compare.statistics import right
+from lowbit.compare.outputs import SPLITS, save_outputs
+from lowbit.compare.tasks import TASKS
 from lowbit.engines import JobContext
 from lowbit.runtime import predict as predict_file
 from lowbit.training import predict as predict_keras
@@ -41,16 +42,17 @@ def evaluate_file(
 def _evaluate(
     context: JobContext, output: str, data: Mapping[str, Any], predict: Callable[[Any], tuple[Any, Any]]
 ) -> dict[str, Any]:
-    """Write outputs and labels of both splits; returns how many are right, and the seconds it took."""
+    """Write answers and labels of both splits; returns the metrics of each, and the seconds it took."""
     dataset = open_data(data)
+    task = TASKS[dataset.task]
     arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     value: dict[str, Any] = {}
     started = time.perf_counter()
     for split in SPLITS:
         raw, labels = predict(dataset.split(split).batches(64))
-        outputs, labels = scores(raw), np.asarray(labels)
-        arrays[split] = outputs, labels
-        value[split] = {"correct": int(right(outputs, labels).sum()), "total": len(labels)}
+        answers, labels = task.answers(raw), np.asarray(labels)
+        arrays[split] = answers, labels
+        value[split] = {name: records.encode(metric) for name, metric in task.metrics(answers, labels).items()}
     value["seconds"] = round(time.perf_counter() - started, 3)
     save_outputs(context.output(output), arrays)
     return value

@@ -18,7 +18,7 @@ from lowbit.recipes.training import Batches, Training, train
 from lowbit.simulation import Simulation
 from lowbit.training import unfreeze
 from lowbit.zoo import check_classes, freeze_base, load_model, save_model
-from lowbit.zoo.checks import check_class_count, check_inputs
+from lowbit.zoo.checks import check_class_count, check_inputs, check_numbers
 
 
 def open_initial(
@@ -64,7 +64,8 @@ def check_fit(
     context: JobContext,
     *,
     inputs: Mapping[str, Any],
-    classes: int,
+    answers: int,
+    task: str,
     class_names_of_model: Sequence[str] | None,
     class_names_of_data: Sequence[str] | None,
     name: str,
@@ -73,7 +74,10 @@ def check_fit(
     """Whether the data is what the model was made for; raises InputError when it is not."""
     model = open_model(context.input(INITIAL), function)
     check_inputs(model, {name: tuple(shape) for name, shape in inputs.items()}, name)
-    check_class_count(model, classes)
+    if task == "regression":
+        check_numbers(model, answers)
+        return
+    check_class_count(model, answers)
     check_classes(model, class_names_of_model, class_names_of_data)
 
 
@@ -109,6 +113,7 @@ def train_stage(
             train=feed(dataset.split("train").batches(batch_size, shuffle=True, seed=seed), model),
             validation=feed(dataset.split("validation").batches(batch_size), model),
             calibration=feed(dataset.calibration(calibration_samples, seed).batches(batch_size), model),
+            task=dataset.task,
         )
         model, history = train(stage, model, batches, training, context.emit, input_shape=input_shape)
         value = {"trained_epochs": history.trained_epochs, "best_epoch": history.best_epoch}

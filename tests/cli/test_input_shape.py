@@ -138,9 +138,11 @@ def test_the_agreement_that_was_asked_for(lowbit, digits_keras: Path, monkeypatc
     from lowbit.export import write
 
     original = write.measure_parity
-    monkeypatch.setattr(
-        write, "measure_parity", lambda *given: dataclasses.replace(original(*given), top1_agreement=0.9)
-    )
+
+    def measured(*arguments, **options):
+        return dataclasses.replace(original(*arguments, **options), top1_agreement=0.9)
+
+    monkeypatch.setattr(write, "measure_parity", measured)
     words = ("quantize", digits_keras, "-o", "q.tflite", "--data", "digits")
     refused = lowbit(*words)
     assert refused.code == 1 and "agree on 90.0% of answers" in refused.err and "--least-agreement" in refused.err

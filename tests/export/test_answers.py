@@ -73,8 +73,8 @@ def test_the_second_output_and_one_value_count(tmp_path):
 
 
 def test_integers_that_are_far_apart_are_no_success(monkeypatch, tmp_path):
-    def far(*arguments):
-        found = original(*arguments)
+    def far(*arguments, **options):
+        found = original(*arguments, **options)
         tensors = [dataclasses.replace(one, within_one=0.4) if one.name == "dense" else one for one in found.per_tensor]
         return dataclasses.replace(found, per_tensor=tuple(tensors))
 

@@ -206,8 +206,8 @@ def test_input_shape_is_not_for_a_simulation(digits_simulation, tmp_path):
 def disagreeing(monkeypatch):
     """Parity as measured, but for the answers: 97 of 100 agree."""
 
-    def measured(*arguments):
-        return dataclasses.replace(original(*arguments), top1_agreement=0.97)
+    def measured(*arguments, **options):
+        return dataclasses.replace(original(*arguments, **options), top1_agreement=0.97)
 
     original = write.measure_parity
     monkeypatch.setattr(write, "measure_parity", measured)

@@ -59,7 +59,7 @@ def test_an_output_that_is_read_inside(name, spec, tmp_path):
 
 
 def test_float_beside_integers_is_noticed(tmp_path):
-    export(quantize_model(model("dense"), calibration=[IMAGES]), tmp_path / "m.tflite")
+    export(quantize_model(model("dense"), calibration=[IMAGES]), tmp_path / "m.tflite", keep_names=True)
     written = flatbuffer.read((tmp_path / "m.tflite").read_bytes())
     graph = written.subgraphs[0]
     (dense,) = (op for op in graph.operators if flatbuffer.op_name(written, op) == "FULLY_CONNECTED")

@@ -20,9 +20,9 @@ def test_every_code_is_equal(every_layer, images, tmp_path, spec, io):
     assert unequal == []
     assert result.missing == ()
     assert (result.top1_agreement, result.output_max_codes) == (1.0, 0)
-    assert result.tensors == 23
+    assert result.tensors == 22  # the padded one is inside a convolution
     assert {tensor.op for tensor in result.per_tensor} >= {
-        *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MUL", "MEAN", "PAD", "MAX_POOL_2D"),
+        *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MUL", "MEAN", "MAX_POOL_2D"),
         *("AVERAGE_POOL_2D", "LOGISTIC", "TANH", "SOFTMAX", "RESHAPE"),
     }
 
@@ -68,7 +68,7 @@ def test_real_weights_on_real_images(test_data, tmp_path):
     simulation = quantize_model(model, calibration=data.calibration(64).batches(32))
     result = export(simulation, tmp_path / "weeds.tflite", parity=data.test.batches(32, limit=32)).parity
     assert (result.worst_equal, result.missing, result.top1_agreement) == (1.0, (), 1.0)
-    assert result.tensors >= 70
+    assert result.tensors >= 66
 
 
 def test_a_changed_code_is_noticed(digits, digits_simulation, tmp_path):

@@ -6,14 +6,19 @@ import pytest
 from lowbit.training.averaging import WeightAverage
 
 
-@pytest.mark.parametrize(("steps", "share"), [(10, 0.1), (3, 0.1), (50, 0.02), (10_000, 0.01)])
-def test_the_window_is_about_an_epoch(steps, share):
+@pytest.mark.parametrize(
+    ("steps", "before", "window"),
+    [(10, 0, 10), (10, 59, 20), (10, 200, 30), (3, 200, 10), (50, 600, 150), (10_000, 2000, 300)],
+)
+def test_the_window_is_a_third_of_the_steps_and_at_most_three_epochs(steps, before, window):
     weight = keras.Variable(np.zeros(2, "float32"))
     average = WeightAverage([weight], steps)
+    for _ in range(before):
+        average.update()
     weight.assign([1.0, -2.0])
     average.update()
     with average.in_model():
-        assert np.asarray(weight).tolist() == pytest.approx([share, -2 * share], rel=1e-5)
+        assert np.asarray(weight).tolist() == pytest.approx([1 / window, -2 / window], rel=1e-5)
     assert np.asarray(weight).tolist() == [1.0, -2.0]
 
 

@@ -81,6 +81,13 @@ def test_early_stopping(
     assert stopping.best_epoch == best
 
 
+def test_more_right_answers_come_before_a_lower_loss(model: keras.Model) -> None:
+    stopping = EarlyStopping(model, 2)
+    seen = [(1.0, 0.5), (0.9, 0.6), (1.1, 0.7), (1.0, 0.7), (0.8, 0.6), (0.7, 0.69)]
+    stops = [stopping.update(epoch, loss, accuracy) for epoch, (loss, accuracy) in enumerate(seen, start=1)]
+    assert stops == [False, False, False, False, False, True] and stopping.best_epoch == 4
+
+
 def test_progress_comes_as_events(model: keras.Model, points: Make, capsys: pytest.CaptureFixture[str]) -> None:
     events: list[TrainingEvent] = []
     history = fit(model, points(40), points(20), epochs=2, learning_rate=0.01, on_event=events.append)

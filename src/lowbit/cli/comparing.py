@@ -48,8 +48,8 @@ def compare(
         float, typer.Option(help="Learning rate of QAT and its control.", rich_help_panel=TRAINING)
     ] = 1e-3,
     patience: Annotated[
-        int, typer.Option(help="Epochs without a better validation loss before it stops.", rich_help_panel=TRAINING)
-    ] = 2,
+        int, typer.Option(help="Epochs without a better validation before it stops.", rich_help_panel=TRAINING)
+    ] = 4,
     freeze: Annotated[
         bool, typer.Option(help="Keep a zoo model's pretrained base fixed in float training.", rich_help_panel=TRAINING)
     ] = True,

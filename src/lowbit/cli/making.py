@@ -113,7 +113,7 @@ def qat(
     epochs: Annotated[int, typer.Option(help="Most epochs.")] = EPOCHS,
     batch_size: Annotated[int, typer.Option(help="Samples in a training step.")] = 32,
     lr: Annotated[float, typer.Option(help="Learning rate.")] = QAT_LEARNING_RATE,
-    patience: Annotated[int, typer.Option(help="Epochs without a better validation loss before it stops.")] = 2,
+    patience: Annotated[int, typer.Option(help="Epochs without a better validation before it stops.")] = 4,
     ranges: Annotated[str, typer.Option(help="How ranges move in training: tracked or learned.")] = "tracked",
     teacher_share: Annotated[
         float | None,

@@ -30,7 +30,7 @@ class Settings:
     batch_size: int = 32
     lr: float = 1e-3
     qat_lr: float = 1e-3
-    patience: int = 2
+    patience: int = 4
     freeze: bool = True
     calibration_samples: int = 256
     max_drop: float = 1.0

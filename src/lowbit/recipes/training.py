@@ -34,7 +34,7 @@ class Training:
 
     epochs: int
     learning_rate: float
-    patience: int = 2
+    patience: int = 4
     batch_norm: str = "reestimate"
     ranges: str = "tracked"
     teacher_share: float | None = None

@@ -12,25 +12,33 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-_SHORTEST_WINDOW, _LONGEST_WINDOW = 10, 100
+_SHORTEST_WINDOW, _LONGEST_WINDOW = 10, 300
+_EPOCHS = 3
+_SHARE = 3  # of the steps so far that the window is at most: one third
 
 
 class WeightAverage:
-    """Averages `variables` over a window of about one epoch, at least 10 and at most 100 steps.
+    """Averages `variables` over a window of about three epochs, at least 10 and at most 300 steps.
+
+    At first over the last third of the steps, so that where training began is forgotten.
 
     >>> average = WeightAverage(model.trainable_variables, steps=96)    # doctest: +SKIP
     """
 
     def __init__(self, variables: Sequence[Any], steps: int) -> None:
         self._variables = list(variables)
-        self._momentum = np.float32(1 - 1 / min(max(steps, _SHORTEST_WINDOW), _LONGEST_WINDOW))
+        self._window = min(max(_EPOCHS * steps, _SHORTEST_WINDOW), _LONGEST_WINDOW)
+        self._steps = 0
         self._average = self._values()
 
     def update(self) -> None:
         """Take in the weights after one more training step."""
+        self._steps += 1
+        window = min(max(self._steps / _SHARE, _SHORTEST_WINDOW), self._window)
+        share = np.float32(1 / window)
         for average, value in zip(self._average, self._values(), strict=True):
-            average *= self._momentum
-            average += (1 - self._momentum) * value
+            average *= 1 - share
+            average += share * value
 
     @contextmanager
     def in_model(self) -> Iterator[None]:

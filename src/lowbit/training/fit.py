@@ -35,7 +35,7 @@ def fit(
     *,
     epochs: int,
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
-    patience: int = 2,
+    patience: int = 4,
     batch_norm: BatchNorm = "train",
     average_weights: bool = False,
     validated: keras.Model | None = None,
@@ -46,7 +46,7 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.Callback = (),
     on_event: Callable[[TrainingEvent], Any] | None = None,
 ) -> History:
-    """Train `model` in place with Adam; early stopping on validation loss, the weights of the best epoch restored.
+    """Train `model` in place with Adam; early stopping on validation, the weights of the best epoch restored.
 
     Same seed, data, machine and number of threads give bit-identical weights: Python's, NumPy's and the backend's
     random state are seeded, and batches arrive in order from one thread. With TensorFlow the process must also run the
@@ -68,7 +68,8 @@ def fit(
         validation: likewise; None trains for all epochs.
         epochs: at most so many.
         learning_rate: a number, or a Keras schedule over steps.
-        patience: epochs without a lower validation loss before training stops.
+        patience: epochs without a better validation before training stops: more right answers, or a lower loss where
+            answers are not right or wrong.
         batch_norm: "train"; "freeze" keeps statistics and weights of every batch norm, for fine-tuning; "reestimate"
             trains and, after each epoch and before validation, measures statistics again for the weights as they are.
         average_weights: validate, stop by and end with the moving average of the weights instead of the weights of
@@ -150,7 +151,7 @@ class _Run:
                 self.reestimation.run(self.train, _REESTIMATION_BATCHES)
             if self.validation is not None:
                 logs |= self._validate(epoch)
-            stop = self.stopping.update(epoch, logs.get("val_loss"))
+            stop = self.stopping.update(epoch, logs.get("val_loss"), logs.get("val_accuracy"))
         self.history.append(logs)
         self.callbacks.on_epoch_end(epoch - 1, logs)
         self.reporter.epoch_end(epoch, logs)

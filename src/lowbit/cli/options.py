@@ -125,7 +125,7 @@ def share(name: str, number: float, *, example: float, above: bool = False) -> f
     if not 0 <= number <= 1 or (above and number == 0):
         raise InputError(
             received=f"--{name} {number}",
-            expected=f"a share {'above' if above else 'from'} 0 up to 1",
+            expected="a share above 0 up to 1" if above else "a share from 0 to 1",
             mend=f"pass --{name} {example}, or leave it out",
         )
     return number

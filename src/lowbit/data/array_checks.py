@@ -54,7 +54,7 @@ def check_labels(where: str, labels: Array, count: int, class_names: Sequence[st
         )
     if len(labels) != count:
         raise _error(f"{where} with {len(labels)} labels for {count} samples", "as many as samples", "align the arrays")
-    if labels.dtype.kind == "f":
+    if labels.dtype.kind == "f" and not _is_one_hot(labels):
         return _numbers(where, labels)
     if labels.ndim == 2 and labels.shape[1] > 1:
         return _several(where, labels)
@@ -81,13 +81,18 @@ def _several(where: str, labels: Array) -> Array:
     whole = labels.astype(np.int64)
     if not np.isin(whole, (0, 1)).all():
         raise _error(f"{where} of shape {labels.shape} with {whole.max()}", "0 or 1 for each class", "correct it")
-    if (whole.sum(axis=1) == 1).all():
+    if _is_one_hot(whole):
         raise _error(
             f"{where} of shape {labels.shape}, one-hot vectors",
             "one class index (integer) for each sample",
             "convert it with argmax(axis=1)",
         )
     return whole
+
+
+def _is_one_hot(labels: Array) -> bool:
+    is_wide = labels.ndim == 2 and labels.shape[1] > 1
+    return is_wide and bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all())
 
 
 def check_parts(where: str, parts: Mapping[str, ArrayPart], pixels: Collection[frozenset[str]]) -> None:

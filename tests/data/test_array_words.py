@@ -144,7 +144,7 @@ REFUSED = {
     "no sample": ({"x": FLOATS[:0], "y": LABELS[:0]}, r"of shape \(0, 5\); expected at least one sample"),
     "lengths": ({"x": FLOATS, "y": LABELS[:7]}, "y with 7 labels for 20 samples"),
     "lengths of inputs": ({"x.a": FLOATS, "x.b": FLOATS[:3]}, "with samples {'a': 20, 'b': 3}"),
-    "one-hot": ({"x": FLOATS, "y": np.eye(2)[LABELS]}, r"y of shape \(20, 2\), one-hot vectors; expected one class index"),
+    "one-hot": ({"x": FLOATS, "y": np.eye(2)[LABELS]}, r"y of shape \(20, 2\), one-hot vectors; expected one class"),
     "labels on three axes": ({"x": FLOATS, "y": np.zeros((20, 2, 2))}, r"y of type float64, shape \(20, 2, 2\)"),
     "labels beyond 1 for each class": ({"x": FLOATS, "y": np.tile([0, 2], (20, 1))}, "0 or 1 for each class"),
     "labels that are no numbers": ({"x": FLOATS, "y": np.full(20, np.nan)}, "y with NaN or infinite values"),

@@ -12,7 +12,7 @@ class EarlyStopping:
     """Keeps the weights of the epoch with the most right answers in validation; of equal ones with the lowest loss.
 
     By loss alone where answers are not right or wrong. Cross-entropy of a classifier turns up while its answers still
-    get better, as it grows too sure of its errors, and sooner for a float model than for one that rounds.
+    get better, as it grows too sure of its errors, and when it does is luck.
     As Keras's callback with `restore_best_weights`, which it is not because validation here is a plain prediction of
     the whole split. Without a validation loss nothing stops, and the last epoch counts as the best.
     """

@@ -49,6 +49,6 @@ def test_repeats(weeds, deepweeds):
             content.update(inputs["image"].tobytes() + labels.tobytes())
         return content.hexdigest()
 
-    again = load_dataset(deepweeds, check=False)
+    again = load_dataset(deepweeds, keep=False)
     assert digest(again) == digest(weeds)
     assert again.manifest() == weeds.manifest()

@@ -172,12 +172,14 @@ def test_damaged_image_is_found_while_loading(class_folders, content, message):
         load_dataset(class_folders)
 
 
-def test_damaged_image_is_found_on_first_use_without_check(class_folders):
+def test_damaged_image_is_found_when_read_where_nothing_is_kept(class_folders):
     path = class_folders / "dog" / "07.png"
     path.write_bytes(path.read_bytes()[:-30])
-    pets = load_dataset(class_folders, check=False)
+    pets = load_dataset(class_folders, keep=False)
     with pytest.raises(FileFormatError, match="dog/07.png, which is damaged"):
-        pets.check()
+        list(pets.train.batches(8))
+        list(pets.validation.batches(8))
+        list(pets.test.batches(8))
 
 
 def test_one_pixel_image(class_folders, make_image):

@@ -74,7 +74,7 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
 def test_the_json_is_the_contract():
     data = json.loads(results().to_json())
     assert list(data)[:6] == ["schema", "lowbit", "created", "command", "seed", "environment"]
-    assert list(data)[6:] == ["dataset", "model", "task", "primary", "verdict", "rows", "devices"]
+    assert list(data)[6:] == ["dataset", "model", "task", "primary", "shown", "verdict", "rows", "devices"]
     assert data["schema"] == 1
     first = data["rows"][0]
     assert first["accuracy"] == first["metrics"]["accuracy"]["value"] == 0.975

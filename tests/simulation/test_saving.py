@@ -18,8 +18,7 @@ np.save(sys.argv[3], simulation.predict(np.load(sys.argv[2]), verbose=0))
 """
 
 
-@pytest.mark.parametrize("suffix", ["keras", "h5"])
-@pytest.mark.parametrize("spec", ["w8a8", "w4a8"])
+@pytest.mark.parametrize(("spec", "suffix"), [("w8a8", "keras"), ("w4a8", "h5")])
 def test_a_saved_simulation_comes_back_bit_equal(every_layer, images, tmp_path, suffix, spec):
     simulation = quantize_model(every_layer, spec, calibration=[images])
     simulation.save(tmp_path / f"simulation.{suffix}")

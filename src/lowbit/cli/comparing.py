@@ -57,6 +57,7 @@ def compare(
     max_drop: Annotated[
         float, typer.Option(help="Percentage points of accuracy a chosen file may lose.", rich_help_panel=MEASURING)
     ] = 1.0,
+    metric: options.Metrics = None,
     threads: options.Threads = 1,
     seed: options.Seed = 0,
     seeds: Annotated[
@@ -83,7 +84,8 @@ def compare(
             lr=lr, qat_lr=qat_lr, patience=patience, freeze=freeze, calibration_samples=calibration_samples,
             max_drop=max_drop, threads=threads, seed=seed, seeds=seeds, preprocess=preprocess,
             image_size=options.image_size(image_size),
-            model_args=options.model_args(model_arg), engine=engine, fresh=fresh, on_event=progress.on_job,
+            model_args=options.model_args(model_arg), metrics=metric or (), engine=engine, fresh=fresh,
+            on_event=progress.on_job,
         )  # fmt: skip
     for name, reason in comparison.problems.items():
         session.note(f"warning: {name} was not made: {reason}")

@@ -159,6 +159,8 @@ def qat(
         ),
         validation=subject.feed(subject.labelled_split(dataset, "validation").batches(batch_size), taken.model),
         calibration=subject.feed(dataset.calibration(calibration_samples, seed).batches(batch_size), taken.model),
+        task=dataset.task,
+        tasks=dataset.tasks,
     )
     training = Training(
         epochs=epochs, learning_rate=lr, patience=patience, seed=seed, ranges=ranges, teacher_share=teacher_share

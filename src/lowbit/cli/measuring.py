@@ -41,6 +41,7 @@ def evaluate(
     ] = None,
     preprocess: options.Preprocess = None,
     image_size: options.ImageSize = None,
+    metric: options.Metrics = None,
     seed: options.Seed = 0,
 ) -> None:
     """Measure a file's accuracy on a split of the data, with all cores; Ctrl-C shows what it has so far."""
@@ -54,7 +55,7 @@ def evaluate(
     with ShownSamples(session) as progress:
         found = evaluate_file(
             path, data, split=split, threads=threads, preprocess=preprocess, image_size=size, seed=seed,
-            on_progress=progress.on_progress,
+            metrics=metric or (), on_progress=progress.on_progress,
         )  # fmt: skip
     if found.is_partial:
         session.note(f"interrupted: these are the first {found.total:,} samples, which need not be like the others")

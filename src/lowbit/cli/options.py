@@ -26,6 +26,10 @@ ModelArgs = Annotated[
     list[str] | None,
     typer.Option("--model-arg", help="A setting of a zoo model, such as alpha=0.35; repeatable.", metavar="K=V"),
 ]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", help="A further metric, any of Keras by its name, such as AUC; repeatable."),
+]
 ImageSize = Annotated[
     str | None,
     typer.Option(help="Side of images in pixels, or height x width as 96x128.", metavar="N", show_default=False),

@@ -15,6 +15,11 @@ def open_data(data: Mapping[str, Any]) -> Dataset:
     return _load(json.dumps(data, sort_keys=True))
 
 
+def forget() -> None:
+    """Open data anew next time: what lies there may have changed."""
+    _load.cache_clear()
+
+
 def labelled_split(dataset: Dataset, name: str) -> Split:
     """The split to train or to evaluate on; raises InputError when its samples have no labels."""
     split = dataset.split(name)

@@ -7,7 +7,7 @@ A `.tflite` needs NumPy and LiteRT only; keras is imported when a Keras model is
 import importlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,12 +18,14 @@ from lowbit import runtime
 from lowbit.card import Card, read_card
 from lowbit.compare.dataset import labelled_split
 from lowbit.compare.keras_latency import measure_keras_file
+from lowbit.compare.named_metrics import NamedMetrics
 from lowbit.compare.preprocessing import holds_arrays, not_told, told_preprocessing
 from lowbit.compare.tally import Kept, Tally, tally_for
 from lowbit.data import Dataset, load_dataset, rename_inputs
 from lowbit.data.options import image_size_of
 from lowbit.errors import InputError
 from lowbit.functions import is_function_word
+from lowbit.outputs import named
 from lowbit.results import LatencyResult, Metric
 
 BATCH_SIZE = 64
@@ -71,6 +73,7 @@ def evaluate(
     preprocess: str | None = None,
     image_size: int | tuple[int, int] | None = None,
     seed: int = 0,
+    metrics: Sequence[str] = (),
     on_progress: Callable[[int, int], Any] | None = None,
 ) -> Evaluation:
     """Accuracy of a model on a split. Samples of a `.tflite` are read while others are answered, and then forgotten.
@@ -82,23 +85,26 @@ def evaluate(
         data: a data word, loaded as the model's card says, or a Dataset, used as it is.
         threads: interpreters at work on a `.tflite`; all cores when None.
         preprocess, image_size: override the card; without a card the file's own shape gives the size.
+        metrics: further ones, of Keras, by their names: "AUC", "top_k_categorical_accuracy", "<output>.AUC".
         on_progress: called with the numbers of samples answered and in all.
 
     Raises:
-        InputError: data without labels, or that does not fit the model; no card and no `preprocess`.
+        InputError: data without labels, or that does not fit the model; no card and no `preprocess`; a metric that
+            there is not, or that does not fit the data.
         FileFormatError: an unusable file.
     """
     if not isinstance(model, str | os.PathLike):
-        return _of_keras(model, _dataset(data, {"preprocess": preprocess, "image_size": image_size}, seed), split)
+        told = {"preprocess": preprocess, "image_size": image_size}
+        return _of_keras(model, _dataset(data, told, seed), split, metrics)
     path = Path(model)
     if path.suffix.lower() != ".tflite":
         loaded = importlib.import_module("lowbit.compare.keras_model").open_keras(path)
         shapes = [tuple(tensor.shape[1:]) for tensor in loaded.inputs]
-        return _of_keras(loaded, _fitting(path, data, shapes, preprocess, image_size, seed), split)
+        return _of_keras(loaded, _fitting(path, data, shapes, preprocess, image_size, seed), split, metrics)
     runtime.check_file(path)
     shapes = [end.shape[1:] for end in runtime.Runner.open(path).inputs]
     dataset = _fitting(path, data, shapes, preprocess, image_size, seed)
-    return _of_file(path, dataset, split, threads, on_progress)
+    return _of_file(path, dataset, split, threads, metrics, on_progress)
 
 
 def benchmark(
@@ -114,31 +120,41 @@ def benchmark(
 
 
 def _of_file(
-    path: Path, dataset: Dataset, split: str, threads: int | None, on_progress: Callable[[int, int], Any] | None
+    path: Path,
+    dataset: Dataset,
+    split: str,
+    threads: int | None,
+    metrics: Sequence[str],
+    on_progress: Callable[[int, int], Any] | None,
 ) -> Evaluation:
-    tally, started, is_partial = tally_for(dataset.task), time.perf_counter(), False
+    tally, further = tally_for(dataset), NamedMetrics(metrics, dataset)
+    started, is_partial = time.perf_counter(), False
     stream = runtime.Stream(path, _labelled(dataset, split), threads=threads)
     count = len(dataset.split(split))
     try:
         for portion in stream:
             outputs = portion.outputs if len(portion.outputs) > 1 else next(iter(portion.outputs.values()))
             tally.add(outputs, np.asarray(portion.labels))
+            further.add(outputs, np.asarray(portion.labels))
             if on_progress is not None:
                 on_progress(stream.samples, count)
     except KeyboardInterrupt:
         if not tally.total:
             raise
         is_partial = tally.total < count
-    return _evaluation(tally, dataset, split, time.perf_counter() - started, stream.threads, is_partial)
+    seconds = time.perf_counter() - started
+    return _evaluation(tally, further, dataset, split, seconds, stream.threads, is_partial)
 
 
-def _of_keras(model: Any, dataset: Dataset, split: str) -> Evaluation:
+def _of_keras(model: Any, dataset: Dataset, split: str, metrics: Sequence[str]) -> Evaluation:
     started = time.perf_counter()
     predict = importlib.import_module("lowbit.training").predict  # keras, which evaluating a `.tflite` must not load
     outputs, labels = predict(model, _labelled(dataset, split, [tensor.name for tensor in model.inputs]))
-    tally = tally_for(dataset.task)
+    outputs = named(outputs, model)
+    tally, further = tally_for(dataset), NamedMetrics(metrics, dataset)
     tally.add(outputs, np.asarray(labels))
-    return _evaluation(tally, dataset, split, time.perf_counter() - started, None)
+    further.add(outputs, np.asarray(labels))
+    return _evaluation(tally, further, dataset, split, time.perf_counter() - started, None)
 
 
 def _labelled(dataset: Dataset, split: str, names: list[str] | None = None) -> Any:
@@ -147,9 +163,15 @@ def _labelled(dataset: Dataset, split: str, names: list[str] | None = None) -> A
 
 
 def _evaluation(
-    tally: Tally | Kept, dataset: Dataset, split: str, seconds: float, threads: int | None, is_partial: bool = False
+    tally: Tally | Kept,
+    further: NamedMetrics,
+    dataset: Dataset,
+    split: str,
+    seconds: float,
+    threads: int | None,
+    is_partial: bool = False,
 ) -> Evaluation:
-    metrics = tally.metrics()
+    metrics = tally.metrics() | further.metrics()
     accuracy = metrics.get("accuracy")
     return Evaluation(
         accuracy=None if accuracy is None else accuracy.value,
@@ -206,7 +228,7 @@ def _check_image_size(told: dict[str, Any], shapes: list[tuple[int | None, ...]]
 
 
 def _dataset(data: str | os.PathLike[str] | Dataset, told: dict[str, Any], seed: int) -> Dataset:
-    return data if isinstance(data, Dataset) else load_dataset(data, seed=seed, **told)
+    return data if isinstance(data, Dataset) else load_dataset(data, seed=seed, keep=False, **told)
 
 
 def _check_class_names(card: Card | None, dataset: Dataset) -> None:

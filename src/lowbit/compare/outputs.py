@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lowbit.compare.tasks import TASKS, Difference
+from lowbit.compare.several import task_of_labels
+from lowbit.compare.tasks import Difference
 
 SPLITS = ("validation", "test")
 
@@ -26,8 +27,8 @@ def load_outputs(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         return stored[f"{split}_outputs"], stored[f"{split}_labels"]
 
 
-def compare_outputs(reference: Path, other: Path, split: str, task: str) -> Difference:
+def compare_outputs(reference: Path, other: Path, split: str) -> Difference:
     """How the answers of `other` differ from those of `reference`."""
     first, labels = load_outputs(reference, split)
     second, _ = load_outputs(other, split)
-    return TASKS[task].difference(first, second, labels)
+    return task_of_labels(labels).difference(first, second, labels)

@@ -50,11 +50,11 @@ def plan(asked: Sequence[Recipe], settings: Settings, subject: steps.Subject) ->
     result.jobs += [steps.training(stage, settings, subject) for stage in recipes.STAGES if stage in stages]
     result.jobs += [steps.writing(recipe, settings, subject) for recipe in made if recipe.kind == "litert"]
     result.jobs += [steps.h5(recipe, subject) for recipe in asked if recipe.kind == "keras"]
-    result.jobs += [steps.evaluating(recipe, subject) for recipe in made]
+    result.jobs += [steps.evaluating(recipe, settings, subject) for recipe in made]
     result.jobs += [steps.measuring_keras(recipe, settings, subject) for recipe in made if recipe.kind == "keras"]
     result.jobs += [steps.measuring_files(made, settings)]
     if result.candidates:
-        result.jobs += [_verdict(result, settings, subject.task)]
+        result.jobs += [_verdict(result, settings)]
         result.jobs += [_taking(recipe, result) for recipe in asked if recipe.automatic]
     result.jobs += [steps.samples(subject), _packing(result)]
     return result
@@ -100,7 +100,7 @@ def _made(asked: Sequence[Recipe]) -> tuple[Recipe, ...]:
     return tuple(recipes.get(name) for name in recipes.names() if name in names)
 
 
-def _verdict(result: Plan, settings: Settings, task: str) -> Job:
+def _verdict(result: Plan, settings: Settings) -> Job:
     chosen = (recipes.get(REFERENCE), *result.candidates)
     tried = [f"{step}-{recipe.name}" for recipe in chosen for step in ("write", "evaluate")] + ["measure-files"]
     needed = (f"write-{REFERENCE}", f"evaluate-{REFERENCE}")
@@ -112,7 +112,6 @@ def _verdict(result: Plan, settings: Settings, task: str) -> Job:
         arguments={
             "files": {recipe.name: steps.files(recipe) for recipe in chosen},
             "measured": steps.MEASURED_FILES,
-            "task": task,
             "max_drop": settings.max_drop,
             "output": VERDICT,
         },

@@ -26,8 +26,8 @@ KERAS_LATENCY = "predict_on_batch with one sample, Python's share included"
 class RowMaker:
     """Makes the rows of one run from its folder, its plan and the results of its jobs."""
 
-    def __init__(self, folder: Path, plan: Plan, results: Mapping[str, JobResult], *, seed: int, task: str) -> None:
-        self.folder, self.plan, self.results, self.seed, self.task = folder, plan, results, seed, task
+    def __init__(self, folder: Path, plan: Plan, results: Mapping[str, JobResult], *, seed: int) -> None:
+        self.folder, self.plan, self.results, self.seed = folder, plan, results, seed
         verdict = results.get("verdict")
         self._remarks: Mapping[str, str] = verdict.value["judgements"] if verdict is not None and verdict.ok else {}
 
@@ -116,7 +116,7 @@ class RowMaker:
             return {}, {}
         reference = next(made for made in self.plan.made if made.name == REFERENCE)
         paths = (self.folder / outputs_path(reference), self.folder / outputs_path(recipe))
-        difference = compare_outputs(*paths, "test", self.task)
+        difference = compare_outputs(*paths, "test")
         notes = {}
         if difference.agreement is None:
             notes["agreement_with_float"] = "numbers are near each other, not equal"

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from lowbit import __version__, engines, records
 from lowbit.compare import environment
+from lowbit.compare.dataset import forget
 from lowbit.compare.folder import RESULTS, clear, is_foreign, keep_only_if_begun, prepare, seed_folder
 from lowbit.compare.naming import model_name
 from lowbit.compare.plan import finishing_jobs, plan
 from lowbit.compare.rows import RowMaker
 from lowbit.compare.seeds import in_words, with_seeds
 from lowbit.compare.settings import Settings
+from lowbit.compare.several import MultiOutput, task_for
 from lowbit.compare.steps import Subject
 from lowbit.compare.subject import (
     data_arguments,
@@ -29,7 +31,6 @@ from lowbit.compare.subject import (
     model_job,
     sizes_of_data,
 )
-from lowbit.compare.tasks import TASKS
 from lowbit.data import Dataset
 from lowbit.engines import Job, JobEvent, JobResult
 from lowbit.errors import InputError
@@ -95,6 +96,7 @@ def compare(
     image_size: int | tuple[int, int] | None = None,
     preprocess: str | None = None,
     model_args: Mapping[str, str] | None = None,
+    metrics: Sequence[str] = (),
     engine: str = "local",
     fresh: bool = False,
     on_event: Callable[[JobEvent], None] | None = None,
@@ -116,9 +118,10 @@ def compare(
         dataset=os.fspath(dataset), model=os.fspath(model), epochs=epochs, qat_epochs=qat_epochs, batch_size=batch_size,
         lr=lr, qat_lr=qat_lr, patience=patience, freeze=freeze, calibration_samples=calibration_samples,
         max_drop=max_drop, threads=threads, seed=seed, seeds=seeds, image_size=side, preprocess=preprocess,
-        model_args=dict(model_args or {}),
+        model_args=dict(model_args or {}), metrics=tuple(metrics),
     )  # fmt: skip
     asked = resolve(recipes)
+    forget()
     folder = settings.default_folder if out is None else Path(out)
     first = _Run(settings, folder, engine, on_event, fresh)
     if seeds == 1:
@@ -149,7 +152,7 @@ class _Run:
         dataset, subject = self.check()
         planned = plan(asked, self.settings, subject)
         done = self._jobs(planned.jobs)
-        maker = RowMaker(self.folder, planned, done, seed=self.settings.seed, task=dataset.task)
+        maker = RowMaker(self.folder, planned, done, seed=self.settings.seed)
         rows = with_seeds(maker.rows(), others)
         results = self._results(rows, dataset, subject, done, command or self._command(asked))
         results.save(self.folder / RESULTS)
@@ -185,11 +188,11 @@ class _Run:
         else:
             data = data_arguments(settings)
         function = function_of(settings)
-        self._jobs([opening, fit_job(info, dataset, function)])
+        self._jobs([opening, fit_job(info, dataset, function, settings)])
         manifest = dataset.manifest()
         return dataset, Subject(
             info=info, data=data, manifest=manifest, opening=opening, lowbit=__version__, function=function,
-            task=dataset.task, input_shape=sizes_of_data(info["inputs"], dataset.inputs),
+            input_shape=sizes_of_data(info["inputs"], dataset.inputs),
         )  # fmt: skip
 
     def _jobs(self, jobs: Sequence[Job], **more_circumstances: str) -> dict[str, JobResult]:
@@ -212,6 +215,7 @@ class _Run:
         told = None
         if verdict is not None and verdict.ok:
             told = records.decode(Verdict, verdict.value["verdict"], "verdict")
+        task = task_for(dataset.task, dataset.tasks)
         results = Results(
             lowbit=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -234,7 +238,8 @@ class _Run:
                 "arguments": dict(self.settings.model_args),
             },
             task=dataset.task,
-            primary=TASKS[dataset.task].primary,
+            primary=task.primary,
+            shown=(*(task.shown if isinstance(task, MultiOutput) else ()), *self.settings.metrics),
             verdict=in_words(told, rows),
             rows=rows,
         )  # fmt: skip
@@ -256,6 +261,8 @@ class _Run:
             name = f"--{option.name.replace('_', '-')}"
             if option.name == "model_args":
                 words += [word for key, item in value.items() for word in ("--model-arg", f"{key}={item}")]
+            elif option.name == "metrics":
+                words += [word for item in value for word in ("--metric", item)]
             elif option.name == "freeze":
                 words += [] if value else ["--no-freeze"]
             elif option.name == "image_size":

@@ -19,7 +19,7 @@ class Settings:
     """Options of one comparison; every one has the name and default of the command line.
 
     `seeds` is the number of runs, with seeds that count up from `seed`. Learning rates are Adam's, `max_drop` is in
-    percentage points, `image_size` in pixels (height, width).
+    percentage points, `image_size` in pixels (height, width), `metrics` are Keras's, beside the task's own.
     Raises InputError for a value that cannot be meant.
     """
 
@@ -40,12 +40,14 @@ class Settings:
     image_size: tuple[int, int] | None = None
     preprocess: str | None = None
     model_args: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model_args", {str(key): str(value) for key, value in self.model_args.items()})
         for name in ("dataset", "model"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name).strip():
                 raise _refused(name, getattr(self, name), f"the name of a {name}, a path, or package.module:function")
+        object.__setattr__(self, "metrics", tuple(dict.fromkeys(self.metrics)))
         for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 0), ("calibration_samples", 1)):
             self._whole(name, least)
         if self.qat_epochs is not None:

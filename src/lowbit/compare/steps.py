@@ -22,7 +22,6 @@ class Subject:
 
     opening  the job that opens the model; all others come after it
     data     arguments of `load_dataset`; a place, as `manifest` identifies the contents
-    task     what the labels ask for (`lowbit.data.task_of`)
     function the user's function that built the model, None for zoo models and files
     input_shape  the data's sizes by input name, for a model whose own are free; None for all others
     """
@@ -32,7 +31,6 @@ class Subject:
     manifest: str
     opening: Job
     lowbit: str
-    task: str = "classification"
     function: str | None = None
     input_shape: Mapping[str, Sequence[int]] | None = None
 
@@ -164,7 +162,7 @@ def h5(recipe: Recipe, subject: Subject) -> Job:
     )
 
 
-def evaluating(recipe: Recipe, subject: Subject) -> Job:
+def evaluating(recipe: Recipe, settings: Settings, subject: Subject) -> Job:
     keras = recipe.kind == "keras"
     return Job(
         name=f"evaluate-{recipe.name}",
@@ -173,6 +171,7 @@ def evaluating(recipe: Recipe, subject: Subject) -> Job:
         arguments={
             "source": row_file(recipe.name, recipe.kind),
             "output": outputs_path(recipe),
+            "metrics": list(settings.metrics),
             "manifest": subject.manifest,
         },
         places=subject.places if keras else {"data": dict(subject.data)},

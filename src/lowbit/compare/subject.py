@@ -119,15 +119,17 @@ def model_job(settings: Settings, dataset: Dataset | None) -> Job:
     )
 
 
-def fit_job(info: Mapping[str, Any], dataset: Dataset, function: str | None) -> Job:
+def fit_job(info: Mapping[str, Any], dataset: Dataset, function: str | None, settings: Settings) -> Job:
     """The job that checks whether data and model belong together."""
     return Job(
         name="check",
         function=f"{MODELLING}:check_fit",
         arguments={
             "inputs": {name: list(shape) for name, shape in dataset.inputs.items()},
-            "answers": dataset.answers,
+            "answers": dataset.answers_by_output or dataset.answers,
             "task": dataset.task,
+            "tasks": dataset.tasks,
+            "metrics": list(settings.metrics),
             "class_names_of_model": info["class_names"],
             "class_names_of_data": None if dataset.class_names is None else list(dataset.class_names),
             "name": info["name"],

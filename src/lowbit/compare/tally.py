@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Right answers counted as they come in, so that a split of any size needs no more memory than a portion of it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from lowbit.compare.several import check_labels, task_for
 from lowbit.compare.statistics import top1, wilson
-from lowbit.compare.tasks import TASKS, Classification, Task
-from lowbit.errors import InputError
+from lowbit.compare.tasks import Classification, Task
+from lowbit.data import Dataset
 from lowbit.results import Metric
 
 TOP_K = 5
+_ONLY = ""  # the name of a single output
 
 
 class Tally:
@@ -23,7 +26,8 @@ class Tally:
 
     def add(self, outputs: Any, labels: np.ndarray) -> None:
         """Raises UnsupportedError for outputs of another kind, InputError for labels that the model does not know."""
-        _check_labels(outputs, labels)
+        if not isinstance(outputs, Mapping | list):
+            check_labels(np.asarray(outputs), labels, Classification.name)
         self.total += len(labels)
         if np.ndim(outputs) == 2 and np.shape(outputs)[1] == 1:
             self._single.append((np.asarray(outputs), labels))
@@ -68,36 +72,23 @@ class Kept:
     def __init__(self, task: Task) -> None:
         self.total = 0
         self._task = task
-        self._kept: list[tuple[np.ndarray, np.ndarray]] = []
+        self._kept: list[tuple[dict[str, np.ndarray], np.ndarray]] = []
 
     def add(self, outputs: Any, labels: np.ndarray) -> None:
         """Raises UnsupportedError for outputs of another kind, InputError for labels of another shape."""
-        shape = np.shape(outputs)
-        if len(shape) > 1 and int(np.prod(shape[1:])) != int(np.prod(labels.shape[1:])):
-            raise InputError(
-                received=f"labels of shape {labels.shape[1:]} for outputs of shape {shape[1:]}",
-                expected="a label for each number that the model gives",
-                mend="use the data that the model was trained on",
-            )
+        named = dict(outputs) if isinstance(outputs, Mapping) else {_ONLY: np.asarray(outputs, np.float32)}
+        if _ONLY in named and labels.dtype.names is None:
+            check_labels(named[_ONLY], labels, self._task.name)
         self.total += len(labels)
-        self._kept.append((np.asarray(outputs, np.float32), labels))
+        self._kept.append((named, labels))
 
     def metrics(self) -> dict[str, Metric]:
-        outputs, labels = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
-        return self._task.metrics(self._task.answers(outputs), labels)
+        parts = [named for named, _ in self._kept]
+        outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        labels = np.concatenate([one for _, one in self._kept])
+        return self._task.metrics(self._task.answers(outputs.get(_ONLY, outputs)), labels)
 
 
-def tally_for(task: str) -> Tally | Kept:
-    """What counts for a task, by its name."""
-    return Tally() if task == Classification.name else Kept(TASKS[task])
-
-
-def _check_labels(outputs: Any, labels: np.ndarray) -> None:
-    """Labels of which the model knows nothing are other data, not wrong answers. One unit decides by its sign."""
-    shape: tuple[int, ...] = () if isinstance(outputs, dict | list) else np.shape(outputs)
-    if len(shape) == 2 and shape[1] > 1 and len(labels) and int(labels.max()) >= shape[1]:
-        raise InputError(
-            received=f"label {int(labels.max())}",
-            expected=f"labels 0..{shape[1] - 1} for {shape[1]} outputs",
-            mend="use data with the classes that the model was trained on",
-        )
+def tally_for(dataset: Dataset) -> Tally | Kept:
+    """What counts for the labels of a data set."""
+    return Tally() if dataset.task == Classification.name else Kept(task_for(dataset.task, dataset.tasks))

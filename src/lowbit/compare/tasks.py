@@ -23,7 +23,8 @@ class Difference:
     `drop` is what the other loses against the reference, below 0 where it gains: percentage points of a share
     (`unit` "points"), or percent of the reference's error ("%"). `lower` and `upper` each hold alone with 95 %.
     `agreement` is the share of equal answers, None where answers are numbers. `p` is that both are equally good.
-    `lost` and `gained` count samples that only one of them gets right, for classes.
+    `lost` and `gained` count samples that only one of them gets right, for classes. Of several outputs it is about the
+    one with the worst bound, `output`.
     """
 
     drop: float
@@ -35,13 +36,21 @@ class Difference:
     p: float
     lost: int | None = None
     gained: int | None = None
+    output: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The unit, and of which output: "points", "points of 'kind'"."""
+        return self.unit if self.output is None else f"{self.unit} of {self.output!r}"
 
 
 class Task(Protocol):
     """One kind of answers. `primary` names the metric that the verdict is about."""
 
     name: ClassVar[str]
-    primary: ClassVar[str]
+
+    @property
+    def primary(self) -> str: ...
 
     def answers(self, outputs: Any) -> Array:
         """Outputs as they are kept, float32; UnsupportedError for outputs of another kind."""
@@ -142,6 +151,7 @@ class Regression:
 
 
 TASKS: dict[str, Task] = {task.name: task for task in (Classification(), MultiLabel(), Regression())}
+"""Those of a single output; `several.MultiOutput` puts them together."""
 
 
 def _one_output(outputs: Any, axes: int | None) -> Array:

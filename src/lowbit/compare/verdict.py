@@ -45,7 +45,7 @@ class Judgement:
 
     @property
     def unit(self) -> str:
-        return self.candidate.difference.unit
+        return self.candidate.difference.words
 
     @property
     def total(self) -> int:
@@ -116,7 +116,7 @@ def decide(
     judgements = tuple(judge(candidate, max_drop) for candidate in candidates)
     choices = {"size": smallest(judgements), "latency": fastest(judgements)}
     undecided = [j for j in judgements if not j.decided]
-    limit = _limit(max_drop, judgements[0].unit if judgements else "points")
+    limit = _limit(max_drop, candidates)
     lines = [_sentence(criterion, choice, limit, reference) for criterion, choice in choices.items()]
     if undecided:
         total = max(j.total for j in judgements)
@@ -141,10 +141,12 @@ def signed(points: float) -> str:
     return f"{points:+z.1f}".replace("-", "−")
 
 
-def _limit(max_drop: float, unit: str) -> str:
-    if unit == "%":
-        return f"within {max_drop:g} % of {REFERENCE}'s error"
-    return f"within {max_drop:g} point{'' if max_drop == 1 else 's'} of {REFERENCE}"
+def _limit(max_drop: float, candidates: Sequence[Candidate]) -> str:
+    found = {one.difference.unit for one in candidates} or {"points"}
+    points = f"{max_drop:g} point{'' if max_drop == 1 else 's'} of {REFERENCE}"
+    words = {"%": f"{max_drop:g} % of {REFERENCE}'s error", "points": points}
+    each = " for each output" if any(one.difference.output for one in candidates) else ""
+    return f"within {' or '.join(words[unit] for unit in sorted(found))}{each}"
 
 
 def _sentence(criterion: str, choice: Judgement | None, limit: str, reference: Candidate | None) -> str:

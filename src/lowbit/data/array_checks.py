@@ -70,6 +70,17 @@ def check_labels(where: str, labels: Array, count: int, class_names: Sequence[st
     return labels.astype(np.int64)
 
 
+def together(labels: Mapping[str, Array]) -> Array:
+    """Labels of several outputs as one array with a field for each; a single output's as they are."""
+    if len(labels) == 1:
+        return next(iter(labels.values()))
+    fields = [(name, values.dtype, values.shape[1:]) for name, values in labels.items()]
+    joined = np.zeros(len(next(iter(labels.values()))), fields)
+    for name, values in labels.items():
+        joined[name] = values
+    return joined
+
+
 def _numbers(where: str, labels: Array) -> Array:
     if not np.isfinite(labels).all():
         raise _error(f"{where} with NaN or infinite values", "finite numbers", "find out where they come from")

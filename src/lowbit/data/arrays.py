@@ -47,9 +47,9 @@ def from_arrays(
     for split, (key, indices) in plan(counted, seed=options.seed, fractions=fractions).items():
         chosen = {given: values[indices] for given, values in parts[key].inputs.items()}
         labels = parts[key].labels
-        source = ArraySource(chosen, pixels=pixels, fits=fits, keep=total <= MEMORY_LIMIT_BYTES)
+        source = ArraySource(chosen, pixels=pixels, fits=fits, keep=options.keep and total <= MEMORY_LIMIT_BYTES)
         sources[split] = source, None if labels is None else labels[indices]
-    return assemble(name=name, sources=sources, settings=settings, class_names=class_names, check=options.check)
+    return assemble(name=name, sources=sources, settings=settings, class_names=class_names)
 
 
 def _settings(options: Options, shapes: Mapping[str, tuple[int, ...]], pixels: frozenset[str]) -> Preprocessing:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from lowbit.data.partition import SPLITS
 from lowbit.data.preprocessing import Preprocessing
 from lowbit.data.source import Array, Source
@@ -36,7 +38,7 @@ class Dataset:
 
     @cached_property
     def task(self) -> str:
-        """ "classification", "multi-label" or "regression"; classification where there are no labels."""
+        """ "classification", "multi-label", "regression", "multi-output"; classification where there are no labels."""
         tasks = {task_of(split.labels) for split in self._splits() if split.labels is not None}
         if len(tasks) > 1:
             raise InputError(
@@ -59,7 +61,7 @@ class Dataset:
     @property
     def classes(self) -> int | None:
         """Number of classes: of the names, else one more than the largest label; None for other labels, or none."""
-        if self.task == "regression":
+        if self.task in ("regression", "multi-output"):
             return None
         if self.task == "multi-label":
             return next(int(split.labels.shape[1]) for split in self._splits() if split.labels is not None)
@@ -71,11 +73,30 @@ class Dataset:
 
     @property
     def answers(self) -> int | None:
-        """How many numbers a model answers a sample with: one for each class, or those to estimate; None unlabelled."""
+        """How many numbers a model answers a sample with: one for each class, or those to estimate; None unlabelled,
+        and for several outputs."""
         if self.task != "regression":
             return self.classes
         labels = next(split.labels for split in self._splits() if split.labels is not None)
         return 1 if labels.ndim == 1 else int(labels.shape[1])
+
+    @property
+    def tasks(self) -> dict[str, str]:
+        """Of labels for several outputs: the task of each, by the output's name; else empty."""
+        labels = [split.labels for split in self._splits() if split.labels is not None]
+        return {name: task_of(labels[0][name]) for name in (labels[0].dtype.names or () if labels else ())}
+
+    @property
+    def answers_by_output(self) -> dict[str, int]:
+        """Of labels for several outputs: how many numbers the model answers with, as `answers`, by the output's name;
+        for classes the least that the labels need."""
+        labels = [split.labels for split in self._splits() if split.labels is not None]
+        return {
+            name: 1 + max(int(array[name].max()) for array in labels)
+            if task == "classification"
+            else int(np.prod(labels[0][name].shape[1:]))
+            for name, task in self.tasks.items()
+        }
 
     def split(self, name: str) -> Split:
         """The split of that name. Raises InputError naming those there are."""
@@ -101,11 +122,6 @@ class Dataset:
             )
         return self.train.draw("calibration", samples, seed)
 
-    def check(self) -> None:
-        """Decode what will be kept in memory, so that a damaged image is found now. Raises InputError naming it."""
-        for split in self._splits():
-            split.check()
-
     def manifest(self) -> str:
         """SHA-256 of contents, labels, splits, class names and preprocessing; the same on every machine.
 
@@ -129,11 +145,14 @@ class Dataset:
 
 
 def task_of(labels: Array) -> str:
-    """Whole numbers, one for each sample: "classification"; several: "multi-label"; others: "regression".
+    """Whole numbers, one for each sample: "classification"; several: "multi-label"; others: "regression"; a field for
+    each output: "multi-output".
 
     >>> task_of(np.array([0, 2])), task_of(np.array([[0, 1], [1, 1]])), task_of(np.array([0.5, 2.0]))
     ('classification', 'multi-label', 'regression')
     """
+    if labels.dtype.names:
+        return "multi-output"
     if labels.dtype.kind == "f":
         return "regression"
     return "classification" if labels.ndim == 1 else "multi-label"
@@ -145,13 +164,11 @@ def assemble(
     sources: Mapping[str, tuple[Source, Array | None]],
     settings: Preprocessing,
     class_names: tuple[str, ...] | None,
-    check: bool,
 ) -> Dataset:
-    """The data set of these splits, each as (samples, labels or None); `check` decodes what is kept in memory."""
+    """The data set of these splits, each as (samples, labels or None); what is kept in memory is decoded."""
     splits = {part: Split(part, *sources[part], settings) for part in SPLITS if part in sources}
-    if check:
-        for split in splits.values():
-            split.check()
+    for split in splits.values():
+        split.check()
     return Dataset(
         name=name,
         settings=settings,

@@ -46,7 +46,7 @@ def from_images(
     sizes = probe(everything)
     size = options.image_size or _common_size(everything, sizes)
     settings = options.settings(image_size=size, channels=channels)
-    keep = len(everything) * math.prod(size) * channels <= MEMORY_LIMIT_BYTES
+    keep = options.keep and len(everything) * math.prod(size) * channels <= MEMORY_LIMIT_BYTES
     splits = plan({key: (len(part.images), part.labels) for key, part in parts.items()}, seed=options.seed)
     sources = {}
     for split, (key, indices) in splits.items():
@@ -59,7 +59,7 @@ def from_images(
             keep=keep,
         )
         sources[split] = source, None if part.labels is None else np.asarray(part.labels)[indices]
-    return assemble(name=name, sources=sources, settings=settings, class_names=class_names, check=options.check)
+    return assemble(name=name, sources=sources, settings=settings, class_names=class_names)
 
 
 def _common_size(images: Sequence[Encoded], sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:

@@ -29,7 +29,7 @@ def load_dataset(
     channels: int | None = None,
     seed: int = 0,
     tfds_dir: str | os.PathLike[str] | None = None,
-    check: bool = True,
+    keep: bool = True,
 ) -> Dataset:
     """The data set that a word names. Tried in this order:
 
@@ -43,8 +43,9 @@ def load_dataset(
     None), `-1..1`, `0..255`, `imagenet`, `none` or `module:function`; it acts on images (files, integers), while
     arrays of floating-point numbers are a model's input already. `resize`: nearest, bilinear, bicubic, lanczos, area.
     `channels`: 1 or 3; None means 3 for folders, else as the data has. `seed` divides data that comes without splits.
-    `tfds_dir`: where tfds keeps its data. `check`: decode all images that fit into memory (1 GiB) now, so that a
-    damaged one is found before any work begins; False leaves that to the first use of each split.
+    `tfds_dir`: where tfds keeps its data. `keep`: decode all images that fit into memory (1 GiB) now, so that a
+    damaged one is found before any work begins; False decodes them each time they are read, for one pass over data of
+    any size.
 
     Raises InputError, with the file's name, for data that is missing or unusable; FileFormatError for damaged files;
     MissingExtraError for a tfds name without tfds installed.
@@ -58,7 +59,7 @@ def load_dataset(
         image_size=image_size_of(image_size),
         channels=channels,
         seed=seed,
-        check=check,
+        keep=keep,
         tfds_dir=tfds_dir,
     )
     word = os.fspath(data)

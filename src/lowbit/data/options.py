@@ -23,7 +23,7 @@ class Options:
     image_size: tuple[int, int] | None = None
     channels: int | None = None
     seed: int = 0
-    check: bool = True
+    keep: bool = True
     tfds_dir: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:

@@ -53,7 +53,7 @@ def partition(labels: Array, fractions: Sequence[float], seed: int) -> list[Arra
             expected=f"at least {len(fractions)}, one for each split",
             mend="add data, or give the splits as train, validation and test",
         )
-    if labels.ndim > 1 or labels.dtype.kind == "f":
+    if labels.ndim > 1 or labels.dtype.kind in "fV":
         labels = np.zeros(count, np.int64)
     order = np.random.default_rng(seed).permutation(count)
     place = np.empty(count)

@@ -14,7 +14,8 @@ from lowbit.errors import InputError
 class Split:
     """Named samples with labels: `train`, `validation`, `test`, or a calibration set drawn from `train`.
 
-    `labels` holds one label for each sample of `source` (class index, row of them, or numbers), or is None. `indices`
+    `labels` holds one label for each sample of `source` (class index, row of them, numbers, or a field of such for each
+    output), or is None. `indices`
     chooses among the samples of `source`; None means all of them.
     """
 
@@ -30,7 +31,7 @@ class Split:
         self._source, self._settings = source, settings
         self._indices = np.arange(len(source)) if indices is None else indices
         self._labels = None if labels is None else np.asarray(labels)
-        if self._labels is not None and self._labels.dtype.kind != "f":
+        if self._labels is not None and self._labels.dtype.kind not in "fV":
             self._labels = self._labels.astype(np.int64)
 
     def __len__(self) -> int:

@@ -7,8 +7,8 @@ what both gain over the float model is due to training on.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,15 @@ class Training:
 class Batches:
     """What is trained on: re-iterables of `(inputs, labels)`, and batches to calibrate the first ranges on.
 
-    `task` says what the labels are, as of `lowbit.training.infer_loss`.
+    `task` says what the labels are, `tasks` that of each output's where there are several, as of
+    `lowbit.training.infer_loss`.
     """
 
     train: Any
     validation: Any
     calibration: Any = None
     task: str = "classification"
+    tasks: Mapping[str, str] = field(default_factory=dict)
 
 
 def train(
@@ -85,7 +87,7 @@ def train(
             received=f"rules for stage {stage!r}", expected="a stage with quantizers", mend="leave the rules out"
         )
     is_compiled = getattr(model, "compiled", False) and model.loss is not None
-    loss = model.loss if is_compiled else infer_loss(model, batches.task)
+    loss = model.loss if is_compiled else infer_loss(model, batches.task, batches.tasks)
     options = {**settings.options(), "loss": loss, "on_event": on_event}
     start = copy(model)
     if stage == "float":

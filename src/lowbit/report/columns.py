@@ -72,7 +72,7 @@ def columns(results: Results) -> tuple[Column, ...]:
     memory_unit, memory = _unit([row.peak_memory_bytes for row in rows])
     return (
         Column(heading="recipe", rank=0, text=lambda row: row.recipe, right=False),
-        *_primary_columns(results),
+        *_metric_columns(results),
         Column(
             heading="agrees %", rank=6, fields=("agreement_with_float",),
             text=lambda row: _percent(row.agreement_with_float),
@@ -166,48 +166,62 @@ def shown_value(metric: Metric) -> tuple[float, str]:
     return (100 * metric.value, "%") if metric.unit == "fraction" else (metric.value, metric.unit)
 
 
-def _primary_columns(results: Results) -> tuple[Column, ...]:
-    """The primary metric, its 95 % interval, and the difference from the float row."""
+def _metric_columns(results: Results) -> tuple[Column, ...]:
+    """The primary metric, its 95 % interval, the difference from the float row, and the further metrics."""
     name = results.primary
-    metrics = [row.metrics[name] for row in results.rows if name in row.metrics]
-    unit = shown_value(metrics[0])[1] if metrics else ""
-    factor = 100 if unit == "%" else 1
     base = reference(results)
     base_metric = base.metrics.get(name) if base else None
-
-    def value(row: Row) -> float | None:
-        return row.metrics[name].value if name in row.metrics else None
+    unit = _metric_unit(results, name)
 
     def interval(row: Row) -> str | None:
         bounds = row.metrics[name].ci95 if name in row.metrics else None
-        return None if bounds is None else _minus(f"{factor * bounds[0]:.1f} to {factor * bounds[1]:.1f}")
+        return None if bounds is None else " to ".join(_figure(bound, unit) for bound in bounds)
 
     def difference(row: Row) -> str | None:
-        own = value(row)
-        if own is None or base_metric is None:
+        if name not in row.metrics or base_metric is None:
             return None
-        return "–" if row is base else _minus(f"{factor * (own - base_metric.value):+z.1f}")
+        return "–" if row is base else _figure(row.metrics[name].value - base_metric.value, unit, "+z")
 
     def spread(row: Row) -> str | None:
-        values = [factor * value for value in row.over_seeds.get(name, ())]
+        values = row.over_seeds.get(name, ())
         if len(values) < 2:
             return None
-        return _minus(f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}")
+        return f"{_figure(statistics.mean(values), unit)} ± {_figure(statistics.stdev(values), unit)}"
 
     return (
-        Column(
-            heading=f"{name} {unit}".strip(),
-            rank=0,
-            text=lambda row: None if value(row) is None else _minus(f"{factor * row.metrics[name].value:.1f}"),
-            fields=(name, "metrics"),
-            number=value,
-            direction=metrics[0].direction if metrics else "higher",
-            tells_status=True,
-        ),
+        _metric_column(results, name, 0),
         Column(heading="95 % interval", rank=7, text=interval, fields=(name, "metrics")),
         Column(heading="change" + (" pp" if unit == "%" else ""), rank=2, text=difference, fields=(name, "metrics")),
         *([Column(heading="over seeds", rank=3, text=spread)] if any(row.over_seeds for row in results.rows) else []),
+        *(_metric_column(results, one, 1) for one in results.shown if one != name),
     )
+
+
+def _metric_column(results: Results, name: str, rank: int) -> Column:
+    unit = _metric_unit(results, name)
+    directions = [row.metrics[name].direction for row in results.rows if name in row.metrics]
+    return Column(
+        heading=f"{name} {unit}".strip(),
+        rank=rank,
+        text=lambda row: _figure(row.metrics[name].value, unit) if name in row.metrics else None,
+        fields=(name, "metrics"),
+        number=lambda row: row.metrics[name].value if name in row.metrics else None,
+        direction=directions[0] if directions else "higher",
+        tells_status=not rank,
+    )
+
+
+def _metric_unit(results: Results, name: str) -> str:
+    return next((shown_value(row.metrics[name])[1] for row in results.rows if name in row.metrics), "")
+
+
+def _figure(value: float, unit: str, sign: str = "") -> str:
+    """Percent with one decimal, other figures with four digits.
+
+    >>> _figure(0.98765, "%"), _figure(0.00012345, ""), _figure(-0.02, "%", "+z")
+    ('98.8', '0.0001234', '−2.0')
+    """
+    return _minus(f"{100 * value:{sign}.1f}" if unit == "%" else f"{value:{sign}.4g}")
 
 
 def _device_columns(results: Results) -> list[Column]:

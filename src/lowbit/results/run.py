@@ -114,7 +114,8 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """A whole run: its circumstances and its rows. `primary` names the metric that the verdict is about.
+    """A whole run: its circumstances and its rows. `primary` names the metric that the verdict is about, `shown` those
+    that the table shows beside it.
 
     `devices` are latencies of its files on other machines, which `with_device` joined.
     """
@@ -129,6 +130,7 @@ class Results:
     model: Mapping[str, Any]
     task: str = "classification"
     primary: str = "accuracy"
+    shown: tuple[str, ...] = ()
     verdict: Verdict | None = None
     rows: tuple[Row, ...]
     devices: tuple[DeviceReport, ...] = ()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulation as a Keras model: linked layers, saved and loaded by plain Keras."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -41,9 +41,16 @@ class Simulation(keras.Model):
     original: str | None = None
     """The float model's configuration in JSON, where it has one (see `strip`)."""
 
-    def connect(self, spec: Spec, original: str | None = None) -> "Simulation":
-        """Link every layer to the quantizers of its inputs; called once the graph is built."""
+    def connect(
+        self, spec: Spec, original: str | None = None, output_names: Sequence[str] | None = None
+    ) -> "Simulation":
+        """Link every layer to the quantizers of its inputs; called once the graph is built.
+
+        `output_names`: what the float model calls its outputs, by which losses and metrics are named too.
+        """
         self.spec, self.original = spec, original
+        if output_names is not None and len(output_names) == len(self.outputs):
+            self.output_names = list(output_names)
         self.dtype_policy = "float32"  # whatever the global policy
         outputs = {id(tensor) for tensor in self.outputs}
         shared = shared_scales([(layer, use, inputs, output) for layer, use, inputs, output in self._calls()])
@@ -115,7 +122,9 @@ class Simulation(keras.Model):
             return layer.unrounded(tensor) if hasattr(layer, "unrounded") else tensor
 
         outputs = tree.map_structure(unrounded, self._outputs_struct)
-        return keras.Model(self._inputs_struct, outputs, name=f"{self.name}_unrounded")
+        model = keras.Model(self._inputs_struct, outputs, name=f"{self.name}_unrounded")
+        model.output_names = self.output_names
+        return model
 
     def simulated_layers(self) -> list[SimulatedLayer]:
         """Each layer once, in running order."""
@@ -253,12 +262,15 @@ class Simulation(keras.Model):
             "lowbit_format": FORMAT,
             "spec": self.spec.name,
             "original": self.original,
+            "output_names": list(self.output_names),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Simulation":
         config = dict(config)
-        version, spec, original = (config.pop(key, None) for key in ("lowbit_format", "spec", "original"))
+        version, spec, original, output_names = (
+            config.pop(key, None) for key in ("lowbit_format", "spec", "original", "output_names")
+        )
         if version != FORMAT or spec is None:
             raise FileFormatError(
                 received=f"a saved simulation of format {version}",
@@ -266,7 +278,7 @@ class Simulation(keras.Model):
                 mend="save it again with this version of lowbit",
             )
         simulation: Simulation = super().from_config(config, custom_objects=custom_objects)
-        return simulation.connect(Spec.parse(spec), original)
+        return simulation.connect(Spec.parse(spec), original, output_names)
 
 
 def require_model(received: object, kind: type, words: str) -> None:

@@ -98,7 +98,7 @@ def simulated(
     outputs = [builder.bound[tensor] for tensor in graph.outputs]
     steps = fuse(builder.steps, outputs)
     simulation = Assembly(graph, builder, steps, settings, spec, model, ranges == "learned").simulation()
-    return simulation.connect(spec, _configuration(model)), graph
+    return simulation.connect(spec, _configuration(model), getattr(model, "output_names", None)), graph
 
 
 def _settings(graph: FlatGraph, spec: Spec, rules: Iterable[Rule]) -> dict[str, LayerSetting]:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from lowbit.errors import InputError
+from lowbit.outputs import match, output_names
 
 
 def model_inputs(model: keras.Model, inputs: Any) -> Any:
@@ -40,6 +41,22 @@ def labelled(model: keras.Model, batches: Iterable[Any]) -> Iterator[tuple[Any, 
                 mend="use labelled data: unlabelled data can only calibrate and check parity",
             )
         yield model_inputs(model, batch[0]), np.asarray(batch[1])
+
+
+def by_output(model: keras.Model, values: Mapping[str, Any]) -> Any:
+    """Values by the name of an output, in the structure of the model's outputs: a dict, or a list.
+
+    Raises InputError when the names are not those of the model's outputs.
+    """
+    names = output_names(model)
+    found = {output: values[name] for name, output in match(values, names).items()}
+    return found if isinstance(getattr(model, "_outputs_struct", None), Mapping) else [found[name] for name in names]
+
+
+def targets(model: keras.Model, labels: np.ndarray) -> Any:
+    """Labels as the model is trained on them: those of several outputs, which come in fields, for each output."""
+    fields = labels.dtype.names
+    return labels if fields is None else by_output(model, {name: labels[name] for name in fields})
 
 
 def batch_size(inputs: Any) -> int:

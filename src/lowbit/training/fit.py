@@ -20,7 +20,7 @@ from lowbit.training.checks import BatchCheck, check_batches, check_settings
 from lowbit.training.compiling import compiles_by_xla
 from lowbit.training.distilling import Distillation
 from lowbit.training.events import History, Reporter, TrainingEvent
-from lowbit.training.feed import batch_size, labelled
+from lowbit.training.feed import batch_size, labelled, targets
 from lowbit.training.losses import Loss, accuracy, choose_loss, counts_right_answers, is_of_units, is_single_logit
 from lowbit.training.predict import predict
 from lowbit.training.stopping import EarlyStopping, weights_kept_on_failure
@@ -64,7 +64,7 @@ def fit(
     Args:
         model: compiled or not; only its trainable layers are trained.
         train: re-iterable of (inputs, labels), inputs an array or a dict by input name, labels integers of shape
-            (batch,); one iteration is one epoch.
+            (batch,), or for several outputs an array with a field for each; one iteration is one epoch.
         validation: likewise; None trains for all epochs.
         epochs: at most so many.
         learning_rate: a number, or a Keras schedule over steps.
@@ -168,8 +168,8 @@ class _Run:
         for step, (inputs, labels) in enumerate(labelled(self.model, self.train), start=1):
             self.check(inputs, labels, f"epoch {epoch}, batch {step}")
             self.callbacks.on_train_batch_begin(step - 1)
-            targets = labels if self.taught is None else self.taught.labels(inputs, labels)
-            logs = self.model.train_on_batch(inputs, targets, return_dict=True)
+            wanted = targets(self.model, labels) if self.taught is None else self.taught.labels(inputs, labels)
+            logs = self.model.train_on_batch(inputs, wanted, return_dict=True)
             self.callbacks.on_train_batch_end(step - 1, logs)  # first, as a simulation's check names a layer
             self._check_finite(float(logs["loss"]), f"epoch {epoch}, batch {step}")
             means.add(logs, batch_size(inputs))
@@ -187,7 +187,12 @@ class _Run:
     def _validate(self, epoch: int) -> dict[str, float]:
         outputs, labels = predict(self.validated, self._checked_validation())
         labels = np.asarray(labels)
-        loss = float(np.mean(keras.ops.convert_to_numpy(keras.losses.get(self.loss)(labels, outputs))))
+        loss = sum(
+            float(np.mean(keras.ops.convert_to_numpy(keras.losses.get(one)(wanted, given))))
+            for one, wanted, given in zip(
+                *map(keras.tree.flatten, (self.loss, targets(self.validated, labels), outputs)), strict=True
+            )
+        )
         self._check_finite(loss, f"validation after epoch {epoch}")
         if not counts_right_answers(self.loss):
             return {"val_loss": loss}

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from lowbit.errors import InputError
+from lowbit.outputs import match, output_names
 
 
 def check_finite(model: keras.Model, source: str) -> None:
@@ -98,6 +99,22 @@ def check_numbers(model: keras.Model, numbers: int) -> None:
             expected=f"one output of {numbers}",
             mend="choose the data the model was trained on; for classes give whole numbers as labels",
         )
+
+
+def check_outputs(model: keras.Model, tasks: Mapping[str, str], answers: Mapping[str, int]) -> None:
+    """Raise InputError unless the model has an output for each of these names, wide enough for its answers."""
+    tensors = dict(zip(output_names(model), model.outputs, strict=True))
+    for name, output in match(tasks, tensors).items():
+        units = int(np.prod([size or 0 for size in tensors[output].shape[1:]]))
+        is_enough = units == answers[name] or (
+            tasks[name] == "classification" and (units > answers[name] or (units == 1 and answers[name] == 2))
+        )
+        if not is_enough:
+            raise InputError(
+                received=f"{tasks[name]} labels of {answers[name]} for the output {output!r} of {units} units",
+                expected="a unit for each class, or for each number",
+                mend="choose the data the model was trained on; for classes give whole numbers as labels",
+            )
 
 
 def _shape_fits(wanted: tuple[int | None, ...], given: tuple[int, ...]) -> bool:

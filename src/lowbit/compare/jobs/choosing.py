@@ -22,7 +22,6 @@ def reach_verdict(
     *,
     files: Mapping[str, Mapping[str, str]],
     measured: str,
-    task: str,
     max_drop: float,
     output: str,
 ) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def reach_verdict(
         candidates.append(
             Candidate(
                 recipe=recipe,
-                difference=compare_outputs(reference, context.input(paths["outputs"]), "validation", task),
+                difference=compare_outputs(reference, context.input(paths["outputs"]), "validation"),
                 size_bytes=context.input(paths["file"]).stat().st_size,
                 latency_ms=_figure(latencies, recipe, "latency", LatencyResult),
                 latency_ratio=_figure(latencies, recipe, "ratio", LatencyRatio),
@@ -49,7 +48,7 @@ def reach_verdict(
     float32 = next(candidate for candidate in candidates if candidate.recipe == REFERENCE)
     others = [candidate for candidate in candidates if candidate is not float32]
     verdict, judgements = decide(others, max_drop, float32)
-    lines = (*verdict.lines, *_worth_of_qat(context, files, task))
+    lines = (*verdict.lines, *_worth_of_qat(context, files))
     verdict = dataclasses.replace(verdict, lines=lines)
     value = {"verdict": records.encode(verdict), "judgements": {j.recipe: _remark(j) for j in judgements}}
     context.output(output).write_text(json.dumps(value), encoding="utf-8")
@@ -72,15 +71,15 @@ def take_chosen(
     return {"chosen": chosen}
 
 
-def _worth_of_qat(context: JobContext, files: Mapping[str, Mapping[str, str]], task: str) -> list[str]:
+def _worth_of_qat(context: JobContext, files: Mapping[str, Mapping[str, str]]) -> list[str]:
     """QAT against its fair control on the test split: the same training without quantizers, quantized afterwards."""
     qat, control = "qat-w8a8", "ptq-finetuned-w8a8"
     outputs = [files[recipe]["outputs"] for recipe in (qat, control) if recipe in files]
     if len(outputs) < 2 or not all(context.has(path) for path in outputs):
         return []
-    difference = compare_outputs(context.input(outputs[1]), context.input(outputs[0]), "test", task)
+    difference = compare_outputs(context.input(outputs[1]), context.input(outputs[0]), "test")
     chance = "p < 0.001" if difference.p < 0.001 else f"p = {difference.p:.3f}"
-    change = f"{signed(-difference.drop)} {difference.unit} ({chance})"
+    change = f"{signed(-difference.drop)} {difference.words} ({chance})"
     if difference.lost is None:
         return [f"Is QAT worth it? {qat} against {control} on {difference.total} test samples: {change}."]
     return [

@@ -5,20 +5,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from lowbit.card import read_card, write_card
 from lowbit.compare.dataset import open_data
 from lowbit.compare.folder import INITIAL, model_path
 from lowbit.compare.jobs.opening import feed, keras_card, open_model, start
+from lowbit.compare.named_metrics import check_metrics
 from lowbit.engines import JobContext
 from lowbit.errors import InputError, UnsupportedError
 from lowbit.functions import is_function_word
+from lowbit.outputs import match, output_names
 from lowbit.recipes.summary import summary_text
 from lowbit.recipes.training import Batches, Training, train
 from lowbit.simulation import Simulation
 from lowbit.training import unfreeze
+from lowbit.training.feed import by_output
 from lowbit.zoo import check_classes, freeze_base, load_model, save_model
-from lowbit.zoo.checks import check_class_count, check_inputs, check_numbers
+from lowbit.zoo.checks import check_class_count, check_inputs, check_numbers, check_outputs
 
 
 def open_initial(
@@ -64,21 +68,34 @@ def check_fit(
     context: JobContext,
     *,
     inputs: Mapping[str, Any],
-    answers: int,
+    answers: Any,
     task: str,
+    tasks: Mapping[str, str],
+    metrics: Sequence[str],
     class_names_of_model: Sequence[str] | None,
     class_names_of_data: Sequence[str] | None,
     name: str,
     function: str | None,
 ) -> None:
-    """Whether the data is what the model was made for; raises InputError when it is not."""
+    """Whether the data is what the model was made for; raises InputError when it is not.
+
+    `answers` is the number of a sample's answers, by output where there are several, as `tasks`.
+    """
     model = open_model(context.input(INITIAL), function)
     check_inputs(model, {name: tuple(shape) for name, shape in inputs.items()}, name)
-    if task == "regression":
+    if tasks:
+        check_outputs(model, tasks, answers)
+    elif task == "regression":
         check_numbers(model, answers)
-        return
-    check_class_count(model, answers)
-    check_classes(model, class_names_of_model, class_names_of_data)
+    else:
+        check_class_count(model, answers)
+        check_classes(model, class_names_of_model, class_names_of_data)
+    units = [int(np.prod(tensor.shape[1:])) for tensor in model.outputs]
+    if tasks:
+        sizes = dict(zip(output_names(model), units, strict=True))
+        check_metrics(metrics, tasks, {name: sizes[output] for name, output in match(tasks, sizes).items()})
+    else:
+        check_metrics(metrics, {"": task}, {"": units[0]})
 
 
 def train_stage(
@@ -106,7 +123,7 @@ def train_stage(
     value: dict[str, Any] = {}
     if training is not None:
         if loss is not None:
-            model.compile(loss=keras.losses.deserialize(loss) if isinstance(loss, dict) else loss)
+            model.compile(loss=_loss_of(loss))
         if stage == "float" and freeze:
             freeze_base(model)
         batches = Batches(
@@ -114,6 +131,7 @@ def train_stage(
             validation=feed(dataset.split("validation").batches(batch_size), model),
             calibration=feed(dataset.calibration(calibration_samples, seed).batches(batch_size), model),
             task=dataset.task,
+            tasks=dataset.tasks,
         )
         model, history = train(stage, model, batches, training, context.emit, input_shape=input_shape)
         value = {"trained_epochs": history.trained_epochs, "best_epoch": history.best_epoch}
@@ -146,12 +164,25 @@ def write_h5(context: JobContext, *, source: str, output: str, function: str | N
 
 
 def _loss_config(model: keras.Model) -> Any:
-    """The compiled loss as JSON, for a model that was trained elsewhere; None lets it be inferred."""
+    """The compiled loss as JSON, for a model that was trained elsewhere, in a list for several outputs; None lets it be
+    inferred."""
     if not getattr(model, "compiled", False) or model.loss is None:
         return None
-    if isinstance(model.loss, str):
-        return model.loss
-    if isinstance(model.loss, keras.losses.Loss):
-        config: dict[str, Any] = keras.losses.serialize(model.loss)
+    loss = by_output(model, model.loss) if isinstance(model.loss, dict) else model.loss
+    if len(model.outputs) > 1 and not isinstance(loss, str | keras.losses.Loss):
+        each = [_config(one) for one in keras.tree.flatten(loss)]
+        return None if None in each else each
+    return _config(loss)
+
+
+def _config(loss: Any) -> Any:
+    if isinstance(loss, keras.losses.Loss):
+        config: dict[str, Any] = keras.losses.serialize(loss)
         return config
-    return None
+    return loss if isinstance(loss, str) else None
+
+
+def _loss_of(config: Any) -> Any:
+    if isinstance(config, list):
+        return [_loss_of(one) for one in config]
+    return keras.losses.deserialize(config) if isinstance(config, dict) else config

@@ -92,9 +92,9 @@ def test_a_loss_for_one_hot_labels_gets_them(build: Make, points: Make, loss: An
 def test_two_classes_from_one_output_are_learnt(build: Make, points: Make, activation: str | None) -> None:
     train = points(300)
     train.labels = (train.points[:, 0] > 0).astype(np.int64)
-    history = fit(build(activation, 1), train, train, epochs=10, learning_rate=0.05)
-    assert history.logs["val_accuracy"][history.best_epoch - 1] > 0.9
-    assert history.logs["accuracy"][-1] > 0.85  # of the last epoch, which need not be the best
+    history = fit(build(activation, 1), train, train, epochs=10, patience=10, learning_rate=0.05)
+    for counted in ("val_accuracy", "accuracy"):
+        assert history.logs[counted][history.best_epoch - 1] > 0.9
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ test-slow: $(READY)  ## the tests that take minutes: whole architectures, two at
 
 test-backends: $(READY)  ## training, exactness and files on JAX and PyTorch, which are installed into the environment
 	$(BIN)/python -m pip install --quiet -r requirements-backends.txt
-	$(BIN)/python -m pytest --numprocesses 2 --dist load tests/backends tests/qat -k "backends or jax"
+	$(BIN)/python -m pytest --numprocesses 2 --dist load tests/backends tests/qat -k "backends or jax or torch"
 
 check: $(READY)  ## lint, format of imports, types, and the rooms of the architecture
 	$(BIN)/ruff check .

@@ -143,9 +143,11 @@ def test_the_folder_of_another_model_is_kept_unless_fresh(
 
 def test_the_folder_of_another_data_set_is_known_by_its_name(finished: Comparison) -> None:
     with pytest.raises(InputError, match="holds results of dataset 'digits'; expected .* dataset 'mine.load'"):
-        is_foreign(finished.folder, model="small_cnn", dataset="mine.load", fresh=False)
-    assert is_foreign(finished.folder, model="small_cnn", dataset="mine.load", fresh=True)
-    assert not is_foreign(finished.folder, model="small_cnn", dataset=None, fresh=False)
+        is_foreign(finished.folder, model="small_cnn", dataset="mine.load", backend="tensorflow", fresh=False)
+    assert is_foreign(finished.folder, model="small_cnn", dataset="mine.load", backend="tensorflow", fresh=True)
+    assert not is_foreign(finished.folder, model="small_cnn", dataset=None, backend="tensorflow", fresh=False)
+    with pytest.raises(InputError, match="which holds results of backend 'tensorflow'; expected .* of backend 'jax'"):
+        is_foreign(finished.folder, model="small_cnn", dataset=None, backend="jax", fresh=False)
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ def compiled(made: keras.Model) -> keras.Model:
 
 @pytest.mark.parametrize("callback", [qat.RangeFreeze(0), qat.OscillationFreeze(), qat.RangeReport()])
 def test_a_plain_model_is_refused(callback) -> None:
-    with pytest.raises(InputError, match=f"expected a simulation for lowbit.qat.{type(callback).__name__}"):
+    match = f"a simulation for lowbit.qat.{type(callback).__name__}; make it with lowbit.quantize_model"
+    with pytest.raises(InputError, match=match):
         compiled(model()).fit(X, Y, verbose=0, callbacks=[callback])
 
 

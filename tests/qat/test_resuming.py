@@ -92,7 +92,7 @@ def test_a_killed_training_ends_with_the_bits_of_one_that_was_not(tmp_path):
     assert said == {"equal": True, "history": True, "moved": True, "left": False, "keras": True, "h5": True}
 
 
-JAX = """
+OTHER_BACKENDS = """
 import sys
 import keras, numpy as np
 import lowbit
@@ -129,10 +129,12 @@ print(all(np.array_equal(*pair) for pair in zip(whole, resumed, strict=True)))
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
-def test_a_training_on_jax_resumes_with_the_same_bits(tmp_path):
-    command = [sys.executable, "-c", JAX, str(tmp_path / "backup")]
-    done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True, text=True)
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_a_training_on_other_backends_resumes_with_the_same_bits(tmp_path, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    command = [sys.executable, "-c", OTHER_BACKENDS, str(tmp_path / "backup")]
+    done = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.splitlines()[-1] == "True"
 
@@ -199,6 +201,15 @@ def refused(error, match, sim, folder, **options):
 )
 def test_a_backup_of_another_training_is_refused(folder, options, match):
     refused(InputError, match, simulation(**options), folder)
+
+
+def test_a_backup_of_another_backend_is_refused(folder):
+    file = folder / "resume.npz"
+    with np.load(file) as saved:
+        parts = dict(saved)
+    header = json.loads(str(parts["header"])) | {"backend": "jax"}
+    np.savez(file, **parts | {"header": np.array(json.dumps(header))})
+    refused(InputError, "'tensorflow' backend, 'jax' in the backup", simulation(), folder)
 
 
 def test_data_in_another_order_is_refused(folder):

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from compiling import compiled
-from lowbit.quantizers import integer, reductions, resizing
+from lowbit.quantizers import elementwise_tables, integer, reductions, resizing
 from quantizers.one_op import Grid, one_op
 
 MEANS = {
@@ -257,6 +257,17 @@ def test_softmax_adds_its_exponentials_one_after_the_other():
     codes, grid = np.array([text.split()], "int8"), Grid(0.021508142352104187)
     run = one_op(tf.nn.softmax, [codes.shape]).quantized([grid], [Grid(1 / 256, -128)])
     assert np.array_equal(clamped(compiled(reductions.softmax), codes, grid.scale), run.run(codes)[0])
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [lambda x: reductions.softmax(x, 0.1), lambda x: elementwise_tables.logistic(x, 0.1, 1 / 256, -128)],
+    ids=["softmax", "logistic"],
+)
+def test_nan_finds_no_place_in_a_table(rule):
+    codes = np.array([[1, 2, 3], [4, np.nan, 6]], "float32")
+    found, sound = (np.asarray(ops.convert_to_numpy(compiled(rule)(part))) for part in (codes, codes[:1]))
+    assert np.array_equal(found[0], sound[0]) and np.isnan(found[1, 1])
 
 
 RESIZES = [((5, 7), (10, 14)), ((5, 7), (13, 9)), ((16, 6), (7, 1))]

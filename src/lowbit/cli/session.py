@@ -40,6 +40,9 @@ def error_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         where = "no room for the output" if error.filename is None else error.filename
         return f"received {where}: {error.strerror}; expected a usable place; check path, space and permissions"
+    if isinstance(error, ValueError) and str(error).startswith("Unable to import backend"):
+        received = os.environ.get("KERAS_BACKEND")
+        return f"received KERAS_BACKEND={received}; expected tensorflow, jax or torch; set it to one of these"
     if isinstance(error, ModuleNotFoundError) and error.name in _OWN_PACKAGES:
         return f"received no installed package {error.name!r}; expected all that lowbit needs; run: pip install lowbit"
     return f"unexpected {type(error).__name__}: {error}; run again with --debug to see where it comes from"

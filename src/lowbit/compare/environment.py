@@ -25,12 +25,17 @@ LIBRARIES = (
 )
 
 
+def backend() -> str:
+    """What the jobs' Keras runs on; TensorFlow where nothing is said."""
+    return os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
 def code_and_libraries() -> dict[str, Any]:
     """What every stored result depends on: another value makes every job run again."""
     return {
         "source": source_sha256(PACKAGE),
         "libraries": library_versions(LIBRARIES),
-        "backend": os.environ.get("KERAS_BACKEND", "default"),
+        "backend": backend(),
     }
 
 
@@ -46,6 +51,7 @@ def environment(threads: int) -> dict[str, Any]:
         "cpu": processor(),
         "cores": cores(),
         "threads": threads,
+        "backend": backend(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "libraries": libraries,
     }

@@ -73,8 +73,9 @@ def prepare(folder: Path) -> None:
         )
 
 
-def is_foreign(folder: Path, *, model: str, dataset: str | None, fresh: bool) -> bool:
-    """Whether the folder holds results of another model or data set, by name; None where it is not known yet.
+def is_foreign(folder: Path, *, model: str, dataset: str | None, backend: str, fresh: bool) -> bool:
+    """Whether the folder holds results of another model, data set or backend of Keras, by name; None where it is not
+    known yet.
 
     Raises InputError when it does and `fresh` does not allow to replace them.
     """
@@ -82,7 +83,11 @@ def is_foreign(folder: Path, *, model: str, dataset: str | None, fresh: bool) ->
         stored = Results.load(folder / RESULTS)
     except LowbitError:
         return False  # nothing there, or nothing that can be read
-    told = {"model": (stored.model.get("name"), model), "dataset": (stored.dataset.get("name"), dataset)}
+    told = {
+        "model": (stored.model.get("name"), model),
+        "dataset": (stored.dataset.get("name"), dataset),
+        "backend": (stored.environment.get("backend"), backend),
+    }
     other = {word: old for word, (old, new) in told.items() if None not in (old, new) and old != new}
     if other and not fresh:
         raise InputError(

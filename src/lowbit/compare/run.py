@@ -175,7 +175,13 @@ class _Run:
     def _is_foreign(self, dataset: Dataset | None) -> bool:
         """Whether the folder holds another comparison; raises InputError when that may not be replaced."""
         name = None if dataset is None else dataset.name
-        return is_foreign(self.folder, model=model_name(self.settings), dataset=name, fresh=self._may_replace)
+        return is_foreign(
+            self.folder,
+            model=model_name(self.settings),
+            dataset=name,
+            backend=environment.backend(),
+            fresh=self._may_replace,
+        )
 
     def _subject(self, dataset: Dataset | None) -> tuple[Dataset, Subject]:
         """Open the model and bring it together with its data; raises what is wrong with either."""

@@ -20,9 +20,10 @@ import numpy as np
 
 from lowbit.errors import FileFormatError, InputError
 from lowbit.files import replacing
+from lowbit.quantizers import kernels
 
-_FORMAT = 2
-_HEADER = "header"
+_FORMAT = 3
+_HEADER, _RANDOM = "header", "random"
 _COUNTED = re.compile(r"(?<=seed_generator)_\d+(?=/)")
 
 
@@ -45,18 +46,25 @@ class Position:
 class Backup:
     """A position and the values of all variables there: the model's and optimizer's, and its metrics'.
 
-    `rate` is the learning rate that the training was compiled with, None for a schedule.
+    `rate` is the learning rate that the training was compiled with, None for a schedule; `random` the state of the
+    backend's own generator, empty where all randomness is in variables.
     """
 
     position: Position
     variables: Sequence[np.ndarray]
     metrics: Sequence[np.ndarray]
     rate: float | None
+    random: np.ndarray
 
     def give_back(self, model: keras.Model) -> None:
         """Give `model` its variables back; the metrics are given back later, as an epoch begins by emptying them."""
         for variable, value in zip(variables_of(model), self.variables, strict=True):
             variable.assign(value)
+
+    def give_back_randomness(self) -> None:
+        """Let dropout go on as in the backup's training; the last thing before its next step."""
+        if len(self.random):
+            kernels.KERNELS.set_random_state(self.random)  # type: ignore[union-attr]
 
 
 def variables_of(model: keras.Model) -> list[Any]:
@@ -83,6 +91,8 @@ def write(path: Path, model: keras.Model, position: Position, *, rate: float | N
         "rate": rate,
     }
     arrays: dict[str, Any] = {_HEADER: np.array(json.dumps(header))}
+    draws = getattr(kernels.KERNELS, "random_state", None)
+    arrays[_RANDOM] = np.zeros(0, np.uint8) if draws is None else draws()
     arrays |= {f"{number}": value for number, value in enumerate(values)}
     with replacing(path) as temporary:
         np.savez(temporary, **arrays)
@@ -95,18 +105,24 @@ def read(path: Path, model: keras.Model) -> Backup:
         FileFormatError: the file is damaged, or of another version.
         InputError: it belongs to another model or another way of training it.
     """
-    header, values = _read(path)
+    header, values, random = _read(path)
     count = len(variables_of(model))
     _require_same(header, _identity(model), path)
-    position = Position(epoch=header["epoch"], batches=header["batches"], first_batch=header["first_batch"])
-    return Backup(position=position, variables=values[:count], metrics=values[count:], rate=header["rate"])
+    return Backup(
+        position=Position(epoch=header["epoch"], batches=header["batches"], first_batch=header["first_batch"]),
+        variables=values[:count],
+        metrics=values[count:],
+        rate=header["rate"],
+        random=random,
+    )
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
+def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray], np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             header = json.loads(str(file[_HEADER]))
-            values = [file[f"{number}"] for number in range(len(file.files) - 1)]
+            values = [file[f"{number}"] for number in range(len(set(file.files) - {_HEADER, _RANDOM}))]
+            random = file[_RANDOM] if header.get("format") == _FORMAT else np.zeros(0, np.uint8)
     # RuntimeError: a flipped bit says that a member is encrypted; NotImplementedError: compressed in some other way
     except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise FileFormatError(
@@ -120,12 +136,13 @@ def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
             expected=f"format {_FORMAT}",
             mend="delete it, and training starts anew",
         )
-    return header, values
+    return header, values, random
 
 
 def _identity(model: keras.Model) -> dict[str, Any]:
     """What must be the same for a training to go on, in JSON's types."""
     return {
+        "backend": keras.backend.backend(),
         "layers": [[layer.name, type(layer).__name__, _digest(layer)] for layer in model.layers],
         # Keras counts seed generators and optimizers through the process: "seed_generator_3", "adam_2".
         "variables": [f"{_COUNTED.sub('', variable.path)} {_form(variable)}" for variable in model.variables],

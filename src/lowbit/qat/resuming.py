@@ -93,6 +93,7 @@ class Resume(keras.callbacks.Callback):
                 mend="pass more epochs, or delete the backup and training starts anew",
             )
         self._backup.give_back(self.model)
+        self._backup.give_back_randomness()
         self._keep_own_rate(self._backup)
         self.model._initial_epoch = epoch  # read by fit, as for BackupAndRestore
 
@@ -182,6 +183,8 @@ class Resume(keras.callbacks.Callback):
             if not self._passed:
                 _require_same_data(_digest(batches[0]), position, self.file)
             self._passed += len(batches)
+            if self._passed >= position.batches:
+                backup.give_back_randomness()
             if given is None:  # TensorFlow's metrics have no variables before the first batch
                 model._symbolic_build(data_batch=batches[0])
                 given = _give_metrics(model, backup)
@@ -246,8 +249,9 @@ def _digest(batch: Any) -> str:
     """SHA-256 of all numbers of a batch, on all devices."""
     digest = hashlib.sha256()
     for leaf in keras.tree.flatten(batch):
-        for part in getattr(leaf, "values", None) or [leaf]:
-            array = np.asarray(part)
+        parts = getattr(leaf, "values", None)  # of several devices; a PyTorch tensor has a method of that name
+        for part in parts if isinstance(parts, tuple | list) else [leaf]:
+            array = keras.ops.convert_to_numpy(part) if keras.ops.is_tensor(part) else np.asarray(part)
             if array.dtype.kind != "O":  # a missing label or weight
                 digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -25,9 +25,16 @@ Tensor = Any
 _CENTRED = np.arange(-255, 256, dtype="float32")
 
 def look_up(rule: Callable[[Tensor], Tensor], centred: Tensor) -> Tensor:
-    """`rule(centred)` for a rule on single codes, computed 511 times only."""
+    """`rule(centred)` for a rule on single codes, computed 511 times only; NaN stays NaN, as in ops without a table."""
     table = ops.cast(rule(ops.convert_to_tensor(_CENTRED)), "float32")
-    return ops.take(table, ops.cast(centred, "int32") + 255)
+    return taken(table, centred, first=255)
+
+
+def taken(table: Tensor, codes: Tensor, first: int = 0) -> Tensor:
+    """The entries of `table` for whole numbers from `-first`; NaN, which is no place in a table, stays NaN."""
+    is_nan = ops.isnan(codes)
+    places = ops.cast(ops.where(is_nan, 0.0, codes), "int32") + first
+    return ops.where(is_nan, ops.cast(codes, table.dtype), ops.take(table, places))
 
 
 @in_float64

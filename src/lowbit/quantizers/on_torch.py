@@ -3,11 +3,22 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from lowbit.quantizers.affine import code_range
 
 Tensor = Any
+
+
+def random_state() -> np.ndarray:
+    """Of PyTorch's own generator, from which dropout without a seed draws; uint8, shape (bytes,)."""
+    return np.asarray(torch.get_rng_state())
+
+
+def set_random_state(state: np.ndarray) -> None:
+    """Go on drawing from there."""
+    torch.set_rng_state(torch.from_numpy(state))
 
 
 def fake_quantize(x: Tensor, low: Tensor, high: Tensor, bits: int) -> Tensor:

@@ -19,6 +19,7 @@ from keras import ops
 from lowbit.quantizers import integer
 from lowbit.quantizers.affine import settled
 from lowbit.quantizers.elementwise_fixed_point import floor, multiplier_of, multiply
+from lowbit.quantizers.elementwise_tables import taken
 from lowbit.quantizers.on_jax import in_float64
 
 Tensor = Any
@@ -127,7 +128,7 @@ def softmax(centred: Tensor, input_scale: Tensor) -> Tensor:
     below = ops.max(centred, axis=-1, keepdims=True) - centred
     steps = ops.convert_to_tensor(np.arange(_LEVELS, dtype="float32"))
     table = ops.cast(ops.exp(ops.cast(-input_scale * steps, "float64")), "float32")
-    exponentials = ops.take(table, ops.cast(below, "int32"))
+    exponentials = taken(table, below)
     summed = _sum_in_order(exponentials)
     # in float64 and back, as the float32 reciprocal of the optimizer is an approximation
     reciprocal = ops.cast(float(_LEVELS) / ops.cast(summed, "float64"), "float32")

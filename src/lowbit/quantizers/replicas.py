@@ -4,6 +4,7 @@
 JAX needs none of it: with `keras.distribution` a batch is one array, on however many devices.
 """
 
+import sys
 from typing import Any
 
 import keras
@@ -42,6 +43,14 @@ def strategy_problem(variables: list[Any]) -> Problem | None:
     """Why these variables cannot train under the strategy that is entered; None where they can."""
     if tf is not None and tf.distribute.has_strategy():
         return _strategy_problem(tf.distribute.get_strategy(), variables)
+    other = sys.modules.get("tensorflow") if tf is None else None  # loaded by the user's own code, if at all
+    if other is not None and other.distribute.has_strategy():
+        name = _name(other.distribute.get_strategy())
+        return (
+            f"tf.distribute.{name} on {keras.backend.backend()}, where it is without effect",
+            "tf.distribute on TensorFlow, or keras.distribution on JAX",
+            "set KERAS_BACKEND=tensorflow, or on JAX pass keras.distribution.DataParallel() to set_distribution",
+        )
     if keras.backend.backend() != "jax" and keras.distribution.distribution() is not None:
         name = type(keras.distribution.distribution()).__name__
         return (

@@ -285,7 +285,9 @@ def require_model(received: object, kind: type, words: str) -> None:
     """Raises InputError when a caller passes something else than a model of that kind."""
     if not isinstance(received, kind):
         what = f"{type(received).__name__} {repr(received)[:80]}"
-        raise InputError(received=what, expected=words, mend="pass the model itself")
+        is_float = kind is Simulation and isinstance(received, keras.Model)
+        mend = "make it with lowbit.quantize_model(model)" if is_float else "pass the model itself"
+        raise InputError(received=what, expected=words, mend=mend)
     if isinstance(received, Simulation) and not hasattr(received, "spec"):
         raise InputError(
             received=f"a copy of the simulation {received.name!r} that keras.models.clone_model made",

@@ -18,8 +18,8 @@ _OF_ONE_UNIT = ("binary_crossentropy", "BinaryCrossentropy")
 
 def check_settings(model: keras.Model, *, epochs: Any, learning_rate: Any, patience: Any, seed: Any) -> None:
     """Raises InputError for settings of another type or out of range, and for a model without trainable weights."""
-    _whole("epochs", epochs, 1, "pass --epochs 1 or more")
-    _whole("patience", patience, 0, "pass --patience 4")
+    _whole("epochs", epochs, 1, "pass epochs=1 or more")
+    _whole("patience", patience, 0, "pass patience=4")
     _whole("seed", seed, 0, "pass seed=0")
     is_schedule = isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule)
     is_number = isinstance(learning_rate, (int, float, np.number)) and not isinstance(learning_rate, bool)

@@ -233,13 +233,13 @@ def test_an_output_that_is_written_as_a_folder(lowbit, digits_keras) -> None:
     answer.refused("output model.tflite/, which names a folder", "leave the slash at its end out")
 
 
-def test_two_outputs_are_for_python(lowbit, tmp_path) -> None:
+def test_two_outputs_want_labels_each(lowbit, tmp_path) -> None:
     tensor = keras.Input((8, 8, 1), name="image")
     x = keras.layers.Flatten()(tensor)
     heads = [keras.layers.Dense(10, name=name)(x) for name in ("digit", "style")]
     keras.Model(tensor, heads).save(tmp_path / "two.keras")
     answer = lowbit("quantize", tmp_path / "two.keras", "--data", "digits", "--preprocess", "0..1", "-o", "m.tflite")
-    answer.refused("with 2 outputs: digit, style", "expected one output", "lowbit.export(model")
+    answer.refused("with 2 outputs: digit, style", "expected labels for each output", "lowbit.export(model")
 
 
 def test_a_file_in_the_place_of_a_folder(lowbit, digits_keras, tmp_path) -> None:

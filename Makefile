@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 .PHONY: demo test test-slow test-backends check clean
 
-demo: $(READY)  ## the main job on real data: the guide's table, complete, in about three minutes
+demo: $(READY)  ## the main job on real data: the guide's table, complete, in about two minutes
 	$(BIN)/lowbit compare
 
 test: $(READY)  ## all tests but the slow ones, files shared out among processes (a process takes about 2 GiB)

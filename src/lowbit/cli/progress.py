@@ -2,7 +2,7 @@
 """Progress of jobs and trainings, drawn on stderr: bars on a terminal, one line for each finished step elsewhere."""
 
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from rich.progress import (
     BarColumn,
@@ -17,7 +17,22 @@ from rich.progress import (
 from lowbit.cli.session import Session
 
 
-class ShownProgress:
+class _Bars:
+    """Context in which bars are drawn."""
+
+    _bars: Progress
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+
+class ShownProgress(_Bars):
     """Context that is fed with events: `on_job` for those of a run, `on_training` for those of a training."""
 
     def __init__(self, session: Session) -> None:
@@ -39,14 +54,10 @@ class ShownProgress:
         self._training: TaskID | None = None
         self._failure: str | None = None  # told with the next event: one that ends the command is its error anyway
 
-    def __enter__(self) -> "ShownProgress":
-        self._bars.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        super().__exit__(kind, error, trace)
         if error is None:
             self._tell_failure()
 
@@ -96,7 +107,7 @@ class ShownProgress:
             self._training = None
 
 
-class ShownSamples:
+class ShownSamples(_Bars):
     """Context whose `on_progress` is called with samples done and in all: how many a second, and the time left."""
 
     def __init__(self, session: Session) -> None:
@@ -112,15 +123,6 @@ class ShownSamples:
             disable=not session.err.is_terminal or session.quiet,
         )
         self._task = self._bars.add_task("samples", total=None, rate="")
-
-    def __enter__(self) -> "ShownSamples":
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
 
     def on_progress(self, done: int, total: int) -> None:
         seconds = self._bars.tasks[0].elapsed or 0.0

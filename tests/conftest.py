@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared by all tests: a model trained on digits, its simulations and exported files, made once."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,12 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# Keras and TensorFlow make objects by the million while a graph is traced: with Python's own threshold of 700, a sixth
+# of the suite's time is looking for garbage among them.
+gc.set_threshold(50_000, 50, 100)
+
+from alone import alone  # noqa: E402  from the folder above
 
 
 @pytest.fixture(scope="session")
@@ -28,20 +35,32 @@ def digits():
 
 
 @pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory) -> Path:
+    """A folder that all processes of this test run have in common."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def digits_calibration(digits):
     return list(digits.calibration(256).batches(32))
 
 
 @pytest.fixture(scope="session")
-def digits_model_file(digits, tmp_path_factory) -> Path:
+def digits_model_file(digits, shared_folder) -> Path:
     """A small_cnn trained on digits, to be loaded by each test that changes it."""
     from lowbit.training import fit
     from lowbit.zoo import load_model, save_model
 
-    model = load_model("small_cnn", inputs=digits.inputs, classes=10, seed=0).model
-    fit(model, digits.train.batches(32, shuffle=True), digits.validation.batches(64), epochs=12, learning_rate=1e-3)
-    path = tmp_path_factory.mktemp("digits") / "small_cnn.keras"
-    save_model(model, path)
+    path = shared_folder / "small_cnn.keras"
+    with alone(shared_folder):
+        if not path.exists():
+            model = load_model("small_cnn", inputs=digits.inputs, classes=10, seed=0).model
+            train, validation = digits.train.batches(32, shuffle=True), digits.validation.batches(64)
+            fit(model, train, validation, epochs=12, learning_rate=1e-3)
+            save_model(model, path)
     return path
 
 
@@ -60,7 +79,9 @@ def digits_simulation_file(digits_model_file, digits_calibration) -> Path:
     from lowbit.simulation import quantize_model
 
     path = digits_model_file.with_name("simulation.keras")
-    quantize_model(keras.models.load_model(digits_model_file), calibration=digits_calibration).save(path)
+    with alone(path.parent):
+        if not path.exists():
+            quantize_model(keras.models.load_model(digits_model_file), calibration=digits_calibration).save(path)
     return path
 
 

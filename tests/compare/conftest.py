@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from alone import alone
 from lowbit.compare import Comparison, compare
 
 RECIPES = "keras-float32,keras-qat-w8a8,float32,weight-w8,ptq-w8a8,qat-w8a8,auto-size,auto-latency"
@@ -21,8 +22,9 @@ def options() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
-    return compare(out=tmp_path_factory.mktemp("compare") / "run", **OPTIONS)
+def finished(shared_folder: Path) -> Comparison:
+    with alone(shared_folder):
+        return compare(out=shared_folder / "compare", **OPTIONS)
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 from keras import tree
 
 from lowbit.quantizers import Mode, forward_mode
@@ -56,10 +58,13 @@ def check_written_out(call: Callable[..., Any], places: Sequence[Any], kept: str
     model = model_of(call, *places)
     values = samples(model)
     given = values if len(values) > 1 else values[0]
+    try:
+        wanted = model(given, training=False)
+    except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError) as error:
+        pytest.skip(f"TensorFlow cannot compute this layer on this CPU, which oneDNN does not serve: {error}")
     simulation = quantize_model(model)
     with forward_mode(Mode.FLOAT):
         made = simulation(given)
-    wanted = model(given, training=False)
     tree.assert_same_structure(made, wanted)
     for one, other in zip(tree.flatten(made), tree.flatten(wanted), strict=True):
         one, other = keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)

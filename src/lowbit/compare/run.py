@@ -3,6 +3,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -203,13 +204,16 @@ class _Run:
 
     def _jobs(self, jobs: Sequence[Job], **more_circumstances: str) -> dict[str, JobResult]:
         """Run jobs; raises the error of an essential one that fails."""
-        done = self._engine(
-            jobs,
-            self.folder,
-            circumstances={**self._circumstances, **more_circumstances},
-            on_event=self._on_event,
-            fresh=self._fresh,
-        )
+        try:
+            done = self._engine(
+                jobs,
+                self.folder,
+                circumstances={**self._circumstances, **more_circumstances},
+                on_event=self._on_event,
+                fresh=self._fresh,
+            )
+        finally:
+            gc.unfreeze()  # what jobs have set aside (`jobs.opening.start`)
         self._fresh = False  # only once in a run
         return done
 

@@ -3,7 +3,15 @@
 
 from lowbit.quantizers.activation import ActivationQuantizer
 from lowbit.quantizers.fixed import FixedQuantizer
-from lowbit.quantizers.mode import Mode, current_mode, forward_mode, record, recording, tracing_for_xla
+from lowbit.quantizers.mode import (
+    Mode,
+    current_mode,
+    forward_mode,
+    ranges_stand_still,
+    record,
+    recording,
+    tracing_for_xla,
+)
 from lowbit.quantizers.weight import WeightQuantizer
 
 __all__ = [
@@ -13,6 +21,7 @@ __all__ = [
     "WeightQuantizer",
     "current_mode",
     "forward_mode",
+    "ranges_stand_still",
     "record",
     "recording",
     "tracing_for_xla",

@@ -9,6 +9,7 @@ from keras import ops
 
 from lowbit.quantizers import affine, learned
 from lowbit.quantizers.fake import trained_fake_quantize
+from lowbit.quantizers.mode import computed_once
 from lowbit.quantizers.relu import apply_relu
 from lowbit.quantizers.replicas import are_several, of_all_replicas
 from lowbit.quantizers.tensor import Tensor, TensorQuantizer
@@ -85,7 +86,11 @@ class ActivationQuantizer(TensorQuantizer):
         return self._grid(8)
 
     def _grid(self, bits: int) -> tuple[Tensor, Tensor]:
-        return affine.activation_parameters(*self.ends(), bits, symmetric=self.symmetric)
+        def grid() -> tuple[Tensor, Tensor]:
+            return affine.activation_parameters(*self.ends(), bits, symmetric=self.symmetric)
+
+        found: tuple[Tensor, Tensor] = computed_once((id(self), bits), grid)
+        return found
 
     def range_in_file(self) -> tuple[float, float]:
         if not self.is_narrowed:

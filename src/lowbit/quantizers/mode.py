@@ -71,3 +71,29 @@ def recording(recorder: Recorder) -> Iterator[None]:
         yield
     finally:
         _recorder.reset(token)
+
+
+_grids: ContextVar[dict[Any, Any] | None] = ContextVar("lowbit_grids", default=None)
+
+
+@contextmanager
+def ranges_stand_still(still: bool) -> Iterator[None]:
+    """Within one forward pass of inference, what follows from a range is computed once for all who ask.
+
+    Several layers ask for each tensor's scale; traced anew for each they were a third of a compiled graph.
+    """
+    token = _grids.set({} if still else None)
+    try:
+        yield
+    finally:
+        _grids.reset(token)
+
+
+def computed_once(key: Any, compute: Callable[[], Any]) -> Any:
+    """What `compute` returns, or returned for this key earlier in a pass whose ranges stand still."""
+    grids = _grids.get()
+    if grids is None:
+        return compute()
+    if key not in grids:
+        grids[key] = compute()
+    return grids[key]

@@ -8,7 +8,7 @@ import keras
 from keras import tree
 
 from lowbit.errors import FileFormatError, InputError
-from lowbit.quantizers import tracing_for_xla
+from lowbit.quantizers import Mode, current_mode, ranges_stand_still, tracing_for_xla
 from lowbit.quantizers.tensor import TensorQuantizer
 from lowbit.simulation.base import SimulatedLayer
 from lowbit.simulation.fitting import (
@@ -223,6 +223,10 @@ class Simulation(keras.Model):
         else:
             callbacks = [*tree.flatten(callbacks if callbacks is not None else []), check]
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
+        with ranges_stand_still(training is False and current_mode() is Mode.SIMULATE):
+            return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         self.require_calibrated()

@@ -97,10 +97,16 @@ def _conv_1d(b: Builder, node: Node) -> int:
 
 
 def _image_config(conv: Any, padding: str) -> dict[str, Any]:
-    config = {**_configured(conv), "padding": padding}
-    for key in ("kernel_size", "strides", "dilation_rate"):
+    config = {**_configured(conv), "padding": padding, "strides": _equal(conv.strides)}
+    for key in ("kernel_size", "dilation_rate"):
         config[key] = (1, *config[key])
     return config
+
+
+def _equal(strides: tuple[int, ...]) -> tuple[int, ...]:
+    """A row has one position to be at, so its step there is free: TensorFlow's depthwise wants both alike on CPUs that
+    oneDNN does not serve."""
+    return (*strides, *strides)
 
 
 @layer(layers.SeparableConv1D, layers.SeparableConv2D)
@@ -118,7 +124,7 @@ def _separable(b: Builder, node: Node) -> int:
     one = (lambda sizes: (1, *sizes)) if is_line else tuple
     depthwise = {
         "kernel_size": one(conv.kernel_size),
-        "strides": one(conv.strides),
+        "strides": _equal(conv.strides) if is_line else conv.strides,
         "padding": conv.padding,
         "depth_multiplier": conv.depth_multiplier,
         "dilation_rate": one(conv.dilation_rate),

@@ -185,6 +185,7 @@ def test_compare_and_report(lowbit) -> None:
     assert report.written == {"t.md", "t.csv", "plots", "plots/tradeoff.png", "plots/tradeoff.svg"}
 
 
+@pytest.mark.slow
 def test_json_on_stdout_of_a_real_process_and_progress_on_stderr(digits_keras, tmp_path) -> None:
     """Native libraries write to the descriptors themselves, so this needs a process."""
     words = ["qat", str(digits_keras), "--data", "digits", "-o", "s.keras", "--epochs", "1", "--json"]

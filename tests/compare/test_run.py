@@ -127,6 +127,7 @@ def test_another_limit_runs_only_the_verdict_again(copied: Path, again: Again) -
     assert comparison.results.verdict is not None and comparison.results.verdict.max_drop == 30.0
 
 
+@pytest.mark.slow
 def test_fresh_starts_over_and_writes_the_same_bytes(copied: Path, again: Again) -> None:
     before = models(copied)
     _, ran = again(copied, fresh=True, recipes="float32,ptq-w8a8")

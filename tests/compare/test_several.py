@@ -56,7 +56,7 @@ def test_names_find_their_outputs() -> None:
             match(names, outputs)
 
 
-@pytest.fixture(scope="module", params=["list", "dict"])
+@pytest.fixture(scope="module", params=[pytest.param("list", marks=pytest.mark.slow), "dict"])
 def saved(request, tmp_path_factory) -> Path:
     """Data with a class and a number for each sample, and a model that learnt both."""
     folder = tmp_path_factory.mktemp(request.param)

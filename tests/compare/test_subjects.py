@@ -61,6 +61,7 @@ def test_a_model_function_is_built_for_the_data(tmp_path: Path, monkeypatch: pyt
     assert again(tmp_path / "run", **asked)[1] == []
 
 
+@pytest.mark.slow
 def test_free_sizes_become_those_of_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: Again) -> None:
     (tmp_path / "mine_of_free_sizes.py").write_text(
         "import keras\n"

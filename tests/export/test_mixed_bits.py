@@ -47,7 +47,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("match", CASES)
+LONG = {"second", "norm", "flat"}  # about the same as the others
+
+
+@pytest.mark.parametrize(
+    "match", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in CASES]
+)
 def test_layers_with_16_bits_among_8(match, tmp_path):
     simulation = lowbit.quantize_model(model(), rules=[Rule(match=match, activations=16)], calibration=[IMAGES])
     simulation.save(tmp_path / "simulation.keras")

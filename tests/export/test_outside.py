@@ -38,7 +38,7 @@ def a_simulation(layer: keras.layers.Layer | None = None):
     return quantize_model(with_layer(layer or keras.layers.ReLU(6.0, name="relu6")), calibration=[PIXELS])
 
 
-@pytest.mark.parametrize("io", ["float32", "int8"])
+@pytest.mark.parametrize("io", [pytest.param("float32", marks=pytest.mark.slow), "int8"])
 def test_another_process_makes_the_same_bytes(io, tmp_path):
     simulation = a_simulation()
     simulation.compile(loss=lambda labels, outputs: 0.0)  # what cannot be saved is not asked for
@@ -109,6 +109,7 @@ def test_a_custom_layer_whose_module_is_gone(bent, tmp_path):
         export(simulation, tmp_path / "m.tflite", python=sys.executable)
 
 
+@pytest.mark.slow
 def test_a_custom_layer_of_the_program_itself(bent, tmp_path):
     bent.__module__ = "__main__"
     with pytest.raises(InputError, match="'Bent' of the module '__main__'.*does not register it.*move Bent to a file"):

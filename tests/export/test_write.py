@@ -70,6 +70,7 @@ def test_int8_inputs_and_outputs_are_codes(digits_simulation, tmp_path):
     assert (runner.outputs[0].scale, runner.outputs[0].zero_point) == (1 / 256, -128)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_writes_the_same_bytes(digits_simulation, digits_simulation_file, tmp_path):
     first = export(digits_simulation, tmp_path / "here.tflite")
     again = export(digits_simulation, tmp_path / "again.tflite")

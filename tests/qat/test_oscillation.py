@@ -50,7 +50,7 @@ def test_eight_bit_kernels_are_left_alone(dense, digits_simulation):
     assert len(set_up(digits_simulation, bits=8)._watched) > 3
 
 
-@pytest.mark.parametrize("ranges", ["tracked", "learned"])
+@pytest.mark.parametrize("ranges", [pytest.param("tracked", marks=pytest.mark.slow), "learned"])
 def test_it_trains_along(digits, digits_model, digits_calibration, ranges):
     """With a threshold that is met at once every weight that turned is frozen, and holds the middle of its code."""
     simulation = quantize_model(digits_model, "w4a8", calibration=digits_calibration, ranges=ranges)

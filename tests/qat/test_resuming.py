@@ -4,6 +4,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -173,12 +174,18 @@ def fit(sim, *callbacks, x=X, epochs=2):
     return sim.fit(x, Y, batch_size=8, epochs=epochs, shuffle=False, verbose=0, callbacks=list(callbacks))
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """With the backup of a training that was stopped in its first epoch."""
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stopped")
     with pytest.raises(Stopped):
-        fit(simulation(), qat.Resume(tmp_path, save_freq=2), StopAt(5))
-    return tmp_path
+        fit(simulation(), qat.Resume(folder, save_freq=2), StopAt(5))
+    return folder
+
+
+@pytest.fixture
+def folder(stopped, tmp_path):
+    """With the backup of a training that was stopped in its first epoch."""
+    return shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
 
 
 def refused(error, match, sim, folder, **options):

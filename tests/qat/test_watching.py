@@ -11,13 +11,14 @@ from lowbit.report.movement import compose, movement_plot
 from lowbit.simulation import quantize_model
 
 
-@pytest.fixture
-def reported(digits, digits_simulation, tmp_path):
+@pytest.fixture(scope="module")
+def reported(digits, digits_simulation_file, tmp_path_factory):
+    simulation, folder = keras.models.load_model(digits_simulation_file), tmp_path_factory.mktemp("reported")
     x, y = next(iter(digits.train.batches(320)))
-    report = qat.RangeReport(samples=x["image"][:64], log_dir=tmp_path / "logs")
-    digits_simulation.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
-    digits_simulation.fit(x["image"], y, epochs=3, verbose=0, callbacks=[report, qat.RangeFreeze(2)])
-    return digits_simulation, report.history, tmp_path
+    report = qat.RangeReport(samples=x["image"][:64], log_dir=folder / "logs")
+    simulation.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+    simulation.fit(x["image"], y, epochs=3, verbose=0, callbacks=[report, qat.RangeFreeze(2)])
+    return simulation, report.history, folder
 
 
 def test_ranges_move_until_they_are_frozen_and_codes_change(reported):

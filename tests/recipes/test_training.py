@@ -31,7 +31,10 @@ def accuracy(model: Any, digits: Any) -> float:
     return float(np.mean(np.argmax(outputs, axis=-1) == labels))
 
 
-@pytest.mark.parametrize("stage", ["float", "finetuned", "qat-w8a8", "qat-scratch-w8a8"])
+SLOW = [pytest.param(stage, marks=pytest.mark.slow) for stage in ("float", "qat-scratch-w8a8")]
+
+
+@pytest.mark.parametrize("stage", ["finetuned", "qat-w8a8", *SLOW])
 def test_the_model_to_start_from_is_never_changed(stage: str, digits_model: Any, batches: Batches) -> None:
     before = weights(digits_model)
     trained, history = train(stage, digits_model, batches, Training(epochs=1, learning_rate=1e-4))
@@ -72,6 +75,7 @@ def with_outliers(model: Any) -> Any:
     return uneven
 
 
+@pytest.mark.slow
 def test_training_repairs_four_bit_weights_where_quantizing_afterwards_fails(
     digits_model: Any, digits: Any, batches: Batches
 ) -> None:
@@ -89,6 +93,7 @@ def test_unknown_stages_are_refused(digits_model: Any, batches: Batches) -> None
         train("pruned", digits_model, batches, Training(epochs=1, learning_rate=1e-4))
 
 
+@pytest.mark.slow
 def test_a_simulation_learns_ranges_and_from_the_model_it_was_made_of(digits_model: Any, batches: Batches) -> None:
     """Of a teacher alone: labels that are all wrong do no harm."""
     wrong = [(x, (labels + 1) % 10) for x, labels in batches.train]

@@ -23,7 +23,7 @@ def ranges(simulation):
     return {name: tuple(float(end) for end in one.ends()) for name, one in found.items()}
 
 
-@pytest.fixture(params=["w8a8", "w4a8"])
+@pytest.fixture(params=[pytest.param("w8a8", marks=pytest.mark.slow), "w4a8"])
 def trained(request, digits, digits_calibration, digits_model):
     """Four epochs on digits, the last with frozen ranges; ranges and scales before and after."""
     simulation = quantize_model(digits_model, request.param, calibration=digits_calibration, ranges="learned")

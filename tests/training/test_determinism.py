@@ -28,7 +28,7 @@ def trained_weights(seed: int, batch_norm: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("batch_norm", ["train", "reestimate"])
+@pytest.mark.parametrize("batch_norm", ["train", pytest.param("reestimate", marks=pytest.mark.slow)])
 def test_two_fresh_processes_train_the_same_weights(batch_norm: str) -> None:
     first = trained_weights(0, batch_norm)
     assert len(first) == 64

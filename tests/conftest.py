@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 # Keras and TensorFlow make objects by the million while a graph is traced: with Python's own threshold of 700, a sixth
-# of the suite's time is looking for garbage among them.
+# of a test's time was looking for garbage among them (docs/decisions/0019).
 gc.set_threshold(50_000, 50, 100)
 
 from alone import alone  # noqa: E402  from the folder above

@@ -16,7 +16,7 @@ def main() -> None:
     if sys.stdout is None:
         print_error("received a closed stdout; expected a place for the result; leave >&- out")
         sys.exit(WRONG_INPUT)
-    gc.set_threshold(50_000, 50, 100)  # tracing makes objects by the million, and with 700 a sixth of the time is gc
+    gc.set_threshold(50_000, 50, 100)  # tracing makes objects by the million (docs/decisions/0019)
     code: str | int | None = 0
     try:
         app(sys.argv[1:] or ["--help"], prog_name="lowbit")

@@ -80,7 +80,7 @@ _grids: ContextVar[dict[Any, Any] | None] = ContextVar("lowbit_grids", default=N
 def ranges_stand_still(still: bool) -> Iterator[None]:
     """Within one forward pass of inference, what follows from a range is computed once for all who ask.
 
-    Several layers ask for each tensor's scale; traced anew for each they were a third of a compiled graph.
+    Several layers ask for each tensor's scale, and tracing it anew for each is slow (docs/decisions/0019).
     """
     token = _grids.set({} if still else None)
     try:

@@ -104,8 +104,7 @@ def _image_config(conv: Any, padding: str) -> dict[str, Any]:
 
 
 def _equal(strides: tuple[int, ...]) -> tuple[int, ...]:
-    """A row has one position to be at, so its step there is free: TensorFlow's depthwise wants both alike on CPUs that
-    oneDNN does not serve."""
+    """A row has one position to be at, so its step there is free. TensorFlow without oneDNN wants both alike."""
     return (*strides, *strides)
 
 

@@ -96,10 +96,10 @@ def test_none_qualifies_means_float32_and_says_so(files: list[Candidate]) -> Non
 def test_too_few_images_are_said() -> None:
     verdict, _ = decide([candidate("a", total=180), candidate("b", lost=3, total=180, size=1)], 1.0)
     assert verdict.best["size"] == "a" and verdict.undecided == ("a", "b")
-    assert "not decided with 180 images" in verdict.lines[0]
+    assert "not decided with 180 samples" in verdict.lines[0]
     assert (
         verdict.lines[2]
-        == "Not decided with 180 images, so the measured drop decided: a (loses 0.00 points), b (loses 1.67 points)."
+        == "Not decided with 180 samples, so the measured drop decided: a (loses 0.00 points), b (loses 1.67 points)."
     )
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lowbit.results import OpTime, Profile
-from lowbit.runtime import Runner, beside, predict, profile
+from lowbit.runtime import Runner, beside, flatbuffer, predict, profile
 from lowbit.runtime.arena import arena_bytes
 from lowbit.runtime.explaining import reasons
 from lowbit.runtime.pieces import Pieces
@@ -77,6 +77,20 @@ def test_what_runs_outside_is_named_with_what_to_do():
     assert second == "Outside it run 19 HARD_SWISH (70.0 %)."
     assert third.startswith("HARD_SWISH: XNNPACK has none in int8")
     assert "4.0 %" in fourth and "--io int8" in fourth
+
+
+@pytest.mark.parametrize(("scale", "is_taken"), [(1 / 1025, False), (1 / 1023, True), (255, True), (256, False)])
+def test_an_addition_of_scales_far_apart_is_explained(files, scale, is_taken):
+    """The limits are the runtime's: it says which op it takes."""
+    model = flatbuffer.read(files["w8a8"].read_bytes())
+    addition = next(op for op in model.subgraphs[0].operators if flatbuffer.op_name(model, op) == "ADD")
+    tensors = model.subgraphs[0].tensors
+    tensors[addition.inputs[0]].quantization.scale = scale * tensors[addition.outputs[0]].quantization.scale
+    content = flatbuffer.write(model)
+    found = next(piece for piece in Pieces(content).pieces if "ADD" in piece.ops)
+    assert found.delegated == is_taken
+    told = reasons(made_up(("ADD", 1, is_taken, 1.0)), read_graphs(content, "file")[0]).reasons
+    assert any("in 1 of them an input's scale is less than 1/1,024" in line for line in told) != is_taken
 
 
 def test_two_files_are_told_apart_by_op():

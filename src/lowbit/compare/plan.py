@@ -56,7 +56,8 @@ def plan(asked: Sequence[Recipe], settings: Settings, subject: steps.Subject) ->
     if result.candidates:
         result.jobs += [_verdict(result, settings)]
         result.jobs += [_taking(recipe, result) for recipe in asked if recipe.automatic]
-    result.jobs += [steps.samples(subject), _packing(result)]
+    result.jobs += [steps.samples(subject)] if subject.pictured else []
+    result.jobs += [_packing(result)]
     return result
 
 

@@ -158,7 +158,7 @@ class _Run:
         results = self._results(rows, dataset, subject, done, command or self._command(asked))
         results.save(self.folder / RESULTS)
         drawn = self._jobs(finishing_jobs(self.folder, planned, done), drawing=environment.renderers())
-        extras = {**{name: done[name] for name in planned.extras}, **drawn}
+        extras = {**{name: done[name] for name in planned.extras if name in done}, **drawn}
         problems = {name: extra.reason or extra.status for name, extra in extras.items() if not extra.ok}
         return Comparison(results=results, folder=self.folder, problems=problems)
 
@@ -199,7 +199,7 @@ class _Run:
         manifest = dataset.manifest()
         return dataset, Subject(
             info=info, data=data, manifest=manifest, opening=opening, lowbit=__version__, function=function,
-            input_shape=sizes_of_data(info["inputs"], dataset.inputs),
+            input_shape=sizes_of_data(info["inputs"], dataset.inputs), pictured=bool(dataset.split("train").preview(1)),
         )  # fmt: skip
 
     def _jobs(self, jobs: Sequence[Job], **more_circumstances: str) -> dict[str, JobResult]:

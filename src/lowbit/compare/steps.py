@@ -24,6 +24,7 @@ class Subject:
     data     arguments of `load_dataset`; a place, as `manifest` identifies the contents
     function the user's function that built the model, None for zoo models and files
     input_shape  the data's sizes by input name, for a model whose own are free; None for all others
+    pictured  whether the samples are images, which can be shown
     """
 
     info: Mapping[str, Any]
@@ -33,6 +34,7 @@ class Subject:
     lowbit: str
     function: str | None = None
     input_shape: Mapping[str, Sequence[int]] | None = None
+    pictured: bool = True
 
     @property
     def places(self) -> dict[str, Any]:

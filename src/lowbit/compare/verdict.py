@@ -121,7 +121,7 @@ def decide(
     if undecided:
         total = max(j.total for j in judgements)
         each = ", ".join(f"{j.recipe} ({change_words(j)})" for j in undecided)
-        lines.append(f"Not decided with {total} images, so the measured drop decided: {each}.")
+        lines.append(f"Not decided with {total} samples, so the measured drop decided: {each}.")
     best = {criterion: choice.recipe if choice else REFERENCE for criterion, choice in choices.items()}
     names = tuple(j.recipe for j in undecided)
     return Verdict(lines=tuple(lines), best=best, max_drop=max_drop, undecided=names), judgements
@@ -156,7 +156,7 @@ def _sentence(criterion: str, choice: Judgement | None, limit: str, reference: C
     figure = _figure(criterion, choice.candidate)
     sure = f"a drop of at most {choice.upper:.1f}" if choice.upper > 0 else f"a gain of at least {-choice.upper:.1f}"
     change = f"{signed(-choice.drop)} {choice.unit} on validation, {sure} with 95 % confidence"
-    mark = "" if choice.decided else f"; not decided with {choice.total} images"
+    mark = "" if choice.decided else f"; not decided with {choice.total} samples"
     return f"{word} {limit}: {choice.recipe}, {figure} ({change}{mark}){_lead(criterion, choice.candidate, reference)}."
 
 

@@ -133,7 +133,7 @@ LEGEND = {
     "delegated": "ops that XNNPACK runs",
     "parity": "equal codes at the worst tensor, file against simulation",
 }
-"""What the headings mean, for readers of the Markdown."""
+"""What the headings mean, for readers of the Markdown; a heading may go on after the word, with its unit."""
 
 
 def cells(column: Column, rows: Sequence[Row], footnotes: Footnotes) -> list[Cell]:

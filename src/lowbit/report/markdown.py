@@ -13,6 +13,11 @@ def markdown(results: Results) -> str:
     footnotes = Footnotes()
     every = columns(results)
     rendered = [cells(column, results.rows, footnotes) for column in every]
+    legend = [
+        f"*{word}*: {meaning}."
+        for word, meaning in LEGEND.items()
+        if any(column.heading == word or column.heading.startswith(f"{word} ") for column in every)
+    ]
     lines = [
         f"# {results.model.get('name', 'model')} on {results.dataset.get('name', 'data')}",
         "",
@@ -20,7 +25,7 @@ def markdown(results: Results) -> str:
         _line(["---:" if column.right else ":---" for column in every]),
         *(_line([_cell(cell) for cell in row]) for row in zip(*rendered, strict=True)),
         "",
-        "Bold: best of its column. " + " ".join(f"*{heading}*: {meaning}." for heading, meaning in LEGEND.items()),
+        " ".join(["Bold: best of its column.", *legend]),
         *_list(f"{row.recipe}: {row.status}, {row.reason}" for row in results.rows if row.status != "ok"),
         *_list(footnotes.lines()),
         *_list(_remarks(results)),

@@ -43,6 +43,6 @@ def _draw_panel(axes: Any, panel: Lines) -> None:
     for name, colour, marker in zip(panel.named, _COLOURS, _MARKERS, strict=False):
         axes.plot(panel.epochs, panel.values[name], color=colour, marker=marker, markersize=4, label=name)
     if panel.values:
-        axes.legend(fontsize=8, frameon=False, loc="best")
+        axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12))  # over no curve
     else:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=QUIET)

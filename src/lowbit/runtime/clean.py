@@ -35,9 +35,9 @@ def check_file(path: str | os.PathLike[str]) -> None:
     worker_answer(path, done.stdout, done.returncode, done.stderr)
 
 
-def worker_command(path: str | os.PathLike[str], *options: str) -> list[str]:
-    """What starts `lowbit.runtime.worker` for a file."""
-    return [sys.executable, "-m", "lowbit.runtime.worker", os.fspath(path), *options]
+def worker_command(*arguments: str | os.PathLike[str]) -> list[str]:
+    """What starts `lowbit.runtime.worker` for files, with its options."""
+    return [sys.executable, "-m", "lowbit.runtime.worker", *(os.fspath(one) for one in arguments)]
 
 
 def worker_environment() -> dict[str, str]:
@@ -60,7 +60,7 @@ def worker_answer(path: str | os.PathLike[str], line: str, returncode: int | Non
         lines = errors.strip().splitlines() or [f"exit code {returncode}"]
         raise not_readable(path, _printable(lines[-1])) from error
     if isinstance(answer, dict) and "refused" in answer:
-        raise not_readable(path, answer["refused"])
+        raise not_readable(path, answer["refused"].removeprefix(f"{os.fspath(path)}: "))
     return answer
 
 

@@ -8,6 +8,7 @@ from lowbit.runtime.macs import CONVERSIONS, WEIGHTED
 from lowbit.runtime.schema import Graph, StoredOp
 
 WORTH_TELLING = 0.02
+SMALLEST_SCALE, LARGEST_SCALE = 2**-10, 2**8  # of an input of ADD and SUB, in scales of the output: XNNPACK's limits
 _ADVICE = {
     "HARD_SWISH": "XNNPACK has none in int8, and each splits the file; lowbit writes it out in an ADD and two MULs",
     "SOFTMAX": "XNNPACK has no int8 softmax; end the model at its logits where the largest is all that is asked",
@@ -62,7 +63,19 @@ def _advice(kind: OpTime, graph: Graph) -> str | None:
     operands = [graph.tensors[index] for op in graph.ops if op.name == kind.op for index in op.inputs]
     if any(tensor.dtype == "int16" for tensor in operands):
         return "XNNPACK has no kernels for 16-bit activations, LiteRT's own are many times slower: take 8 bits"
+    if kind.op in ("ADD", "SUB") and (apart := sum(op.name == kind.op and _is_apart(graph, op) for op in graph.ops)):
+        return (
+            f"in {apart} of them an input's scale is less than 1/{1 / SMALLEST_SCALE:,.0f} of the output's, or "
+            f"{LARGEST_SCALE} times it and more, which XNNPACK does not take: values that hardly move there, as in a "
+            "model without trained weights or calibrated with data that is not its own"
+        )
     return _ADVICE.get(kind.op)
+
+
+def _is_apart(graph: Graph, op: StoredOp) -> bool:
+    output = graph.tensors[op.outputs[0]].scale
+    scales = [scale for index in op.inputs if (scale := graph.tensors[index].scale) is not None]
+    return output is not None and any(not SMALLEST_SCALE <= scale / output < LARGEST_SCALE for scale in scales)
 
 
 def _conversions(profile: Profile) -> list[str]:

@@ -8,18 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lowbit.card import tensor_names
-from lowbit.errors import FileFormatError
 from lowbit.results import OpTime, Profile, SlowOp
 from lowbit.runtime.arena import arena_bytes
 from lowbit.runtime.explaining import reasons
 from lowbit.runtime.interpreter import read_content
 from lowbit.runtime.pieces import Piece, Pieces
 from lowbit.runtime.schema import read_graphs
-from lowbit.runtime.together import Measured, measure_together
+from lowbit.runtime.together import measure_parts
 
-AT_ONCE = 16  # processes beside the whole file's
 SLOWEST = 5
-WHOLE = "the whole"
 
 
 def profile(path: str | os.PathLike[str], *, threads: int = 1) -> Profile:
@@ -70,26 +67,9 @@ def _shares(
     path: str | os.PathLike[str], cut: Pieces, wanted: Sequence[Piece], threads: int
 ) -> tuple[dict[object, float], float]:
     """Each piece's time as a share of the whole file's, by key; and that one's milliseconds."""
-    shares: dict[object, float] = {}
-    whole_ms = 0.0
     with tempfile.TemporaryDirectory(prefix="lowbit-") as folder:
-        for start in range(0, len(wanted), AT_ONCE):
-            group = wanted[start : start + AT_ONCE]
-            paths: dict[str, str | os.PathLike[str]] = {WHOLE: path}
-            for number, piece in enumerate(group):
-                place = Path(folder) / f"{number}.tflite"
-                place.write_bytes(cut.content(piece))
-                paths[str(number)] = place
-            found = measure_together(paths, threads=threads, reference=WHOLE)
-            whole_ms = _of(found, WHOLE).latency.median
-            for number, piece in enumerate(group):
-                ratio = _of(found, str(number)).ratio
-                shares[piece.key] = 0.0 if ratio is None else ratio.value
-    return shares, whole_ms
-
-
-def _of(found: Mapping[str, Measured | FileFormatError], name: str) -> Measured:
-    one = found[name]
-    if isinstance(one, FileFormatError):
-        raise one
-    return one
+        places = [Path(folder) / f"{number}.tflite" for number in range(len(wanted))]
+        for place, piece in zip(places, wanted, strict=True):
+            place.write_bytes(cut.content(piece))
+        whole_ms, shares = measure_parts(path, places, threads=threads)
+    return {piece.key: share for piece, share in zip(wanted, shares, strict=True)}, whole_ms

@@ -23,13 +23,14 @@ _TYPES = {value: name.lower() for value, name in _names(flatbuffer.TensorType).i
 
 @dataclass(frozen=True, kw_only=True)
 class StoredTensor:
-    """`shape` as stored; `elements` is its product; `dtype` such as float32, int8, int4."""
+    """`shape` as stored; `elements` is its product; `dtype` such as float32, int8, int4; `scale` of all its codes."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     constant: bool
     quantized: bool
+    scale: float | None = None  # None for float tensors, and for those with scales by channel
 
     @property
     def elements(self) -> int:
@@ -102,10 +103,12 @@ def _op(op: flatbuffer.Operator, codes: list[str]) -> StoredOp:
 
 def _tensor(tensor: flatbuffer.Tensor, stored: list[bool]) -> StoredTensor:
     quantization = tensor.Quantization()
+    scales = 0 if quantization is None else quantization.ScaleLength()
     return StoredTensor(
         name=(tensor.Name() or b"").decode(),
         shape=tuple(tensor.Shape(i) for i in range(tensor.ShapeLength())),
         dtype=_TYPES.get(tensor.Type(), f"type_{tensor.Type()}"),
         constant=stored[tensor.Buffer()],
-        quantized=quantization is not None and quantization.ScaleLength() > 0,
+        quantized=scales > 0,
+        scale=float(quantization.Scale(0)) if scales == 1 else None,
     )

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from lowbit.errors import FileFormatError, InputError
 from lowbit.results import LatencyRatio, LatencyResult
 from lowbit.runtime.clean import worker_answer, worker_command, worker_environment
 from lowbit.runtime.interpreter import MOST_THREADS, read_content
+
+T = TypeVar("T")
 
 ROUNDS = 20
 LEAST_RUNS, LEAST_MS = 3, 12.0  # of one file in a round; both are reached
@@ -71,13 +73,13 @@ def measure_together(
     Raises InputError for numbers below 1.
     """
     _check_numbers(threads=threads, runs=runs, warmup=warmup)
-    running: dict[str, _Worker] = {}
+    running: dict[str, _File] = {}
     found: dict[str, Measured | FileFormatError] = {}
     try:
         for name, path in paths.items():
             try:
                 read_content(path)
-                running[name] = _Worker(path, threads, warmup)
+                running[name] = _Worker([path], threads, warmup).files[0]
             except FileFormatError as error:
                 found[name] = error
         for number in range(ROUNDS):
@@ -86,15 +88,37 @@ def measure_together(
                     running[name].run(_portion(running[name].run_ms, runs, number))
                 except FileFormatError as error:
                     found[name] = error
-                    running.pop(name).close()
+                    running.pop(name).worker.close()
         base = None if reference is None else running.get(reference)
-        for name, worker in running.items():
-            ratio = None if base is None or worker is base else _ratio(worker.rounds, base.rounds, str(reference))
-            found[name] = worker.measured(ratio)
+        for name, one in running.items():
+            ratio = None if base is None or one is base else _ratio(one.rounds, base.rounds, str(reference))
+            found[name] = one.measured(ratio)
     finally:
-        for worker in running.values():
-            worker.close()
+        for one in running.values():
+            one.worker.close()
     return {name: found[name] for name in paths}
+
+
+def measure_parts(
+    whole: str | os.PathLike[str], parts: Sequence[str | os.PathLike[str]], *, threads: int = 1
+) -> tuple[float, tuple[float, ...]]:
+    """Milliseconds of a file, and of each part cut out of it as a share of the file's; all in one process, in turns.
+
+    There are many parts, and what a process of its own gives (clean memory, a crash that ends no other) they need not.
+
+    Raises FileFormatError for a file that cannot be run, InputError for threads below 1.
+    """
+    _check_numbers(threads=threads)
+    worker = _Worker([whole, *parts], threads, None)
+    try:
+        for number in range(ROUNDS):
+            for one in _order(worker.files, number):
+                one.run(_portion(one.run_ms, None, number))
+    finally:
+        worker.close()
+    base = worker.files[0].rounds
+    shares = tuple(_ratio(one.rounds, base, "").value for one in worker.files[1:])
+    return float(np.median([value for one in base for value in one])), shares
 
 
 def paired_ratio(times: Sequence[float], reference: Sequence[float]) -> tuple[float, tuple[float, float]]:
@@ -119,7 +143,7 @@ def _check_numbers(**wanted: int | None) -> None:
         )
 
 
-def _order(names: list[str], number: int) -> list[str]:
+def _order(names: list[T], number: int) -> list[T]:
     """Another file is first in each round, and every second round goes backwards: none always follows the same one."""
     start = number % max(len(names), 1)
     turned = names[start:] + names[:start]
@@ -140,19 +164,43 @@ def _ratio(times: list[list[float]], reference: list[list[float]], name: str) ->
     return LatencyRatio(reference=name, value=value, ci95=interval, rounds=len(pairs))
 
 
-class _Worker:
-    """The process of one file, warm when it is made; `rounds` holds the milliseconds of each run.
+class _File:
+    """A file that a worker holds; `rounds` has the milliseconds of each run. Raises as its worker does."""
 
-    Every method raises FileFormatError where the process refuses the file or ends.
+    def __init__(self, worker: "_Worker", number: int, *, run_ms: float, open_ms: float) -> None:
+        self.worker, self.run_ms = worker, run_ms
+        self.rounds: list[list[float]] = []
+        self._number, self._open_ms = number, open_ms
+
+    def run(self, count: int) -> None:
+        """One round of `count` runs."""
+        self.rounds.append(self.worker.ask(self._number, f"{self._number} {count}") if count else [])
+
+    def measured(self, ratio: LatencyRatio | None) -> Measured:
+        """Its figures; the memory is that of its worker."""
+        peak = self.worker.ask(self._number, "")["peak_memory_bytes"]
+        every = [value for one in self.rounds for value in one]
+        median, p10, p90 = (float(figure) for figure in np.percentile(every, (50, 10, 90)))
+        return Measured(
+            latency=LatencyResult(median=median, p10=p10, p90=p90, runs=len(every), threads=self.worker.threads),
+            peak_memory_bytes=int(peak),
+            open_ms=self._open_ms,
+            ratio=ratio,
+        )
+
+
+class _Worker:
+    """A process that holds files, warm when it is made.
+
+    Every method raises FileFormatError where the process refuses a file or ends.
     """
 
-    def __init__(self, path: str | os.PathLike[str], threads: int, warmup: int | None) -> None:
-        self.rounds: list[list[float]] = []
-        self._path, self._threads = path, threads
+    def __init__(self, paths: Sequence[str | os.PathLike[str]], threads: int, warmup: int | None) -> None:
+        self.threads, self._paths = threads, paths
         options = ["--threads", str(threads)] + ([] if warmup is None else ["--warmup", str(warmup)])
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  closed by close()
         self._process = subprocess.Popen(
-            worker_command(path, *options),
+            worker_command(*paths, *options),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -161,41 +209,27 @@ class _Worker:
         )
         self._input, self._output = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
         try:
-            ready = self._answer()
+            told = [self._answer(number) for number in range(len(paths))]
         except FileFormatError:
             self.close()
             raise
-        self.run_ms, self._open_ms = float(ready["run_ms"]), float(ready["open_ms"])
+        self.files = [_File(self, number, **figures) for number, figures in enumerate(told)]
 
-    def run(self, count: int) -> None:
-        """One round of `count` runs."""
-        self.rounds.append(self._ask(f"{count}\n") if count else [])
-
-    def measured(self, ratio: LatencyRatio | None) -> Measured:
-        peak = self._ask("\n")["peak_memory_bytes"]
-        every = [value for one in self.rounds for value in one]
-        median, p10, p90 = (float(figure) for figure in np.percentile(every, (50, 10, 90)))
-        return Measured(
-            latency=LatencyResult(median=median, p10=p10, p90=p90, runs=len(every), threads=self._threads),
-            peak_memory_bytes=int(peak),
-            open_ms=self._open_ms,
-            ratio=ratio,
-        )
+    def ask(self, number: int, line: str) -> Any:
+        """The answer to a line that is about the file with this number."""
+        with suppress(BrokenPipeError):  # it ended: the answer tells how
+            self._input.write(line + "\n")
+            self._input.flush()
+        return self._answer(number)
 
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()
         self._errors.close()
 
-    def _ask(self, line: str) -> Any:
-        with suppress(BrokenPipeError):  # it ended: the answer tells how
-            self._input.write(line)
-            self._input.flush()
-        return self._answer()
-
-    def _answer(self) -> Any:
+    def _answer(self, number: int) -> Any:
         line = self._output.readline()
         if not line:
             self._process.wait()
         self._errors.seek(0)
-        return worker_answer(self._path, line, self._process.poll(), self._errors.read())
+        return worker_answer(self._paths[number], line, self._process.poll(), self._errors.read())

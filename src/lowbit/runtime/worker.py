@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One file in a process of its own (`python -m lowbit.runtime.worker FILE`), measured in portions that are asked for.
+"""Files in a process of their own (`python -m lowbit.runtime.worker FILE...`), measured in portions asked for.
 
-Lines of JSON: it says when it is warm; each number on stdin is answered by the milliseconds of as many runs, an empty
-line by the peak of its memory. `--check` runs the file once and answers `{}`. A file that LiteRT refuses is answered
-as `{"refused": why}`.
+Lines of JSON: it says of each file when it is warm. On stdin `NUMBER COUNT` is answered by the milliseconds of `COUNT`
+runs of the file with that number, from 0; an empty line by the peak of the process's memory. `--check` runs the first
+file once and answers `{}`. A file that LiteRT refuses is answered as `{"refused": why}`.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,18 +28,18 @@ MOST_BLOCKS = 50
 def main() -> None:
     """Serve or check one file; refusals are an answer, a native crash is the parent's to notice."""
     parser = argparse.ArgumentParser(prog="python -m lowbit.runtime.worker", description=__doc__)
-    parser.add_argument("file")
+    parser.add_argument("files", nargs="+", metavar="FILE")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--warmup", type=int)
     asked = parser.parse_args()
     try:
         if asked.check:
-            _check(asked.file)
+            _check(asked.files[0])
         else:
-            _serve(asked.file, asked.threads, asked.warmup)
+            _serve(asked.files, asked.threads, asked.warmup)
     except LowbitError as error:
-        _say({"refused": getattr(error, "received", str(error)).removeprefix(f"{asked.file}: ")})
+        _say({"refused": getattr(error, "received", str(error))})
 
 
 def _say(answer: Any) -> None:
@@ -53,19 +54,23 @@ def _check(path: str) -> None:
     _say({})
 
 
-def _serve(path: str, threads: int, warmup: int | None) -> None:
+def _serve(paths: Sequence[str], threads: int, warmup: int | None) -> None:
     _pin(threads)
     generator = np.random.default_rng(0)  # before the watch: NumPy loads its random module when first asked
     watch = MemoryWatch()
-    start = time.perf_counter()
-    runner = Runner.open(path, threads=threads)
-    opened = time.perf_counter()
-    runner.feed(random_inputs(runner.inputs, generator))
-    _say({"run_ms": _warm(runner, warmup), "open_ms": 1e3 * (opened - start)})
+    runners = []
+    for path in paths:
+        start = time.perf_counter()
+        runner = Runner.open(path, threads=threads)
+        opened = time.perf_counter()
+        runner.feed(random_inputs(runner.inputs, generator))
+        runners.append(runner)
+        _say({"run_ms": _warm(runner, warmup), "open_ms": 1e3 * (opened - start)})
     for line in sys.stdin:
         if line.strip():
-            _times(runner, 1)  # what ran in between took the caches
-            _say(_times(runner, int(line)))
+            number, count = map(int, line.split())
+            _times(runners[number], 1)  # what ran in between took the caches
+            _say(_times(runners[number], count))
         else:
             _say({"peak_memory_bytes": watch.peak_above()})
 

@@ -83,7 +83,7 @@ def _worth_of_qat(context: JobContext, files: Mapping[str, Mapping[str, str]]) -
     if difference.lost is None:
         return [f"Is QAT worth it? {qat} against {control} on {difference.total} test samples: {change}."]
     return [
-        f"Is QAT worth it? {qat} answers {difference.gained} of {difference.total} test images right that {control} "
+        f"Is QAT worth it? {qat} answers {difference.gained} of {difference.total} test samples right that {control} "
         f"misses, and misses {difference.lost} that it gets right: {change}."
     ]
 
@@ -97,7 +97,7 @@ def _figure(latencies: Mapping[str, Any], recipe: str, name: str, kind: type[T])
 def _remark(judgement: Judgement) -> str:
     """The change of accuracy in words, for the row's notes."""
     verb = "qualifies" if judgement.qualifies else "does not qualify"
-    sure = "" if judgement.decided else f", not decided with {judgement.total} images"
+    sure = "" if judgement.decided else f", not decided with {judgement.total} samples"
     bound = f"at most {judgement.upper:.2f}"
     if judgement.drop < 0:
         bound = f"at least {-judgement.upper:.2f}" if judgement.upper < 0 else f"loses {bound}"

@@ -68,7 +68,11 @@ def _fit(hint: Any, data: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         hints_of = typing.get_type_hints(hint)
         names = [item.name for item in dataclasses.fields(hint) if item.name in _expect(dict, data, where)]
-        return hint(**{name: _fit(hints_of[name], data[name], f"{where}.{name}") for name in names})
+        values = {name: _fit(hints_of[name], data[name], f"{where}.{name}") for name in names}
+        try:
+            return hint(**values)
+        except InputError as error:
+            raise ValueError(f"{where}: {error.received}; expected {error.expected}") from error
     if hint is float and type(data) is int:
         data = float(data)
     return _expect(hint, data, where)

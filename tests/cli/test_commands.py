@@ -182,6 +182,8 @@ def test_compare_and_report(lowbit) -> None:
     assert failed.code == 1 and [gate["failed"] for gate in failed.json["gates"]] == [True, False]
     lowbit("report", "run", "--fail-if", "size(ptq-w8a8) is large").refused("is large", "number * NAME(RECIPE)")
     assert lowbit("report", "run", "--against", "run").code == 0
+    Path("run/models/ptq-w8a8.tflite").unlink()
+    assert "models/ptq-w8a8.tflite of row ptq-w8a8 is not in the folder" in lowbit("report", "run").err
     assert report.written == {"t.md", "t.csv", "plots", "plots/tradeoff.png", "plots/tradeoff.svg"}
 
 

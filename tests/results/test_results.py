@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -44,6 +46,44 @@ def row(recipe="ptq-w8a8", **changes):
         "notes": {"trained_epochs": "not trained"},
     }
     return Row(**{"recipe": recipe, "label": recipe, "kind": "litert", "status": "ok", **figures, **changes})
+
+
+def edited(change):
+    """What a person may do to a results file by hand."""
+    data = json.loads(results().to_json())
+    change(data)
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda data: data["rows"][0]["metrics"]["accuracy"].update(value=1.7), "metrics.accuracy: fraction 1.7"),
+        (lambda data: data["rows"][0].update(size_bytes=-5), "size_bytes of row 'ptq-w8a8' -5; expected 0 or more"),
+        (lambda data: data["rows"][0]["latency_ms"].update(median=-1.0), "latency median -1.0"),
+        (lambda data: data["rows"][0]["parity"].update(worst_equal=1.2), "parity: worst_equal 1.2; expected 0 to 1"),
+        (lambda data: data["rows"][0].update(delegated_share=96.0), "delegated_share of row 'ptq-w8a8' 96.0"),
+        (lambda data: data["rows"][0].update(size_bytes=None), "without size_bytes"),
+        (lambda data: data["rows"][1].update(recipe="ptq-w8a8"), "rows ptq-w8a8, ptq-w8a8; expected at least one row"),
+        (lambda data: data["rows"].clear(), "rows none"),
+    ],
+)
+def test_figures_that_nothing_measures_are_refused(change, told):
+    with pytest.raises(FileFormatError, match=re.escape(told)):
+        Results.from_json(edited(change))
+
+
+def test_files_that_are_gone_or_others(tmp_path):
+    """The bytes of `a` are "it", of `b` they were; `c` is gone, the failed row never had one."""
+    (tmp_path / "a.tflite").write_bytes(b"it")
+    (tmp_path / "b.tflite").write_bytes(b"it?")
+    known = hashlib.sha256(b"it").hexdigest()
+    rows = [row(name, file=f"{name}.tflite", sha256=known) for name in "abc"]
+    failed = Row(recipe="x", label="x", kind="litert", status="failed", reason="no memory")
+    assert results(*rows, failed).lost_files(tmp_path) == (
+        "b.tflite is not the file that row b was measured on",
+        "c.tflite of row c is not in the folder",
+    )
 
 
 def results(*rows):

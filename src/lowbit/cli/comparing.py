@@ -138,6 +138,8 @@ def report(
     for path in (*pictures, *(path for path in targets.values() if path is not None)):
         session.note(f"wrote {path}")
     gates = _gates(results, fail_if or [], against)
+    for sentence in results.lost_files(run_dir) if Path(run_dir).is_dir() else ():
+        session.note(f"warning: {sentence}; the command that made the run makes it again")
     _show(session, results, None, gates)
     if any(gate.failed for gate in gates):
         session.exit_code = ROW_FAILED

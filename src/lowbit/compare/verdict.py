@@ -121,7 +121,7 @@ def decide(
     if undecided:
         total = max(j.total for j in judgements)
         each = ", ".join(f"{j.recipe} ({change_words(j)})" for j in undecided)
-        lines.append(f"Not decided with {total} samples, so the measured drop decided: {each}.")
+        lines.append(f"Not decided with {samples(total)}, so the measured drop decided: {each}.")
     best = {criterion: choice.recipe if choice else REFERENCE for criterion, choice in choices.items()}
     names = tuple(j.recipe for j in undecided)
     return Verdict(lines=tuple(lines), best=best, max_drop=max_drop, undecided=names), judgements
@@ -130,6 +130,15 @@ def decide(
 def change_words(judgement: Judgement) -> str:
     """The measured change on validation: `gains 8.33 points`, `loses 1.22 points`, `loses 0.40 %`."""
     return f"{'gains' if judgement.drop < 0 else 'loses'} {abs(judgement.drop):.2f} {judgement.unit}"
+
+
+def samples(count: int) -> str:
+    """A number of samples in words.
+
+    >>> samples(1), samples(1751)
+    ('1 sample', '1,751 samples')
+    """
+    return f"{count:,} sample{'' if count == 1 else 's'}"
 
 
 def signed(points: float) -> str:
@@ -156,7 +165,7 @@ def _sentence(criterion: str, choice: Judgement | None, limit: str, reference: C
     figure = _figure(criterion, choice.candidate)
     sure = f"a drop of at most {choice.upper:.1f}" if choice.upper > 0 else f"a gain of at least {-choice.upper:.1f}"
     change = f"{signed(-choice.drop)} {choice.unit} on validation, {sure} with 95 % confidence"
-    mark = "" if choice.decided else f"; not decided with {choice.total} samples"
+    mark = "" if choice.decided else f"; not decided with {samples(choice.total)}"
     return f"{word} {limit}: {choice.recipe}, {figure} ({change}{mark}){_lead(criterion, choice.candidate, reference)}."
 
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What results refuse: a word that is not known, an end without its reason, a name that is not there."""
+"""What results refuse: a word that is not known, an end without its reason, a name that is not there, a figure that
+nothing can measure."""
 
+import math
 from collections.abc import Mapping
 from typing import TypeVar
 
 from lowbit.errors import InputError
 
 Item = TypeVar("Item")
+ROUNDING = 1e-6  # metrics in float32 may end so much above 1
 
 
 def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
@@ -23,6 +26,13 @@ def reasoned(what: str, end: str, good: str, reason: str | None) -> None:
         raise InputError(
             received=f"{what}, {end} without a reason", expected="the reason in words", mend="pass reason="
         )
+
+
+def within(name: str, value: float | None, low: float, high: float = math.inf) -> None:
+    """Raises InputError for a figure out of its bounds, which are possible themselves; None was not measured."""
+    if value is not None and not low <= value <= high + ROUNDING:
+        bounds = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
+        raise InputError(received=f"{name} {value}", expected=bounds, mend="measure it again")
 
 
 def named(name: str, items: Mapping[str, Item], *, kind: str, of: str) -> Item:

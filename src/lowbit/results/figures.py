@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 
 from lowbit.errors import InputError
-from lowbit.results.checks import one_of
+from lowbit.results.checks import one_of, within
 
 DIRECTIONS = ("higher", "lower")  # which values of a metric are better
 LEAST_SHORTENED = 10_000
@@ -31,6 +31,8 @@ class Metric:
                 expected="a finite number",
                 mend="leave the metric out, with a note",
             )
+        if self.unit == "fraction":
+            within("fraction", self.value, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,10 @@ class LatencyResult:
     p90: float
     runs: int
     threads: int
+
+    def __post_init__(self) -> None:
+        for name in ("median", "p10", "p90"):
+            within(f"latency {name}", getattr(self, name), 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +61,9 @@ class LatencyRatio:
     value: float
     ci95: tuple[float, float]
     rounds: int
+
+    def __post_init__(self) -> None:
+        within("latency ratio", self.value, 0)
 
 
 def milliseconds(value: float) -> str:

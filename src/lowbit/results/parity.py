@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from lowbit.results.checks import within
+
 
 @dataclass(frozen=True, kw_only=True)
 class TensorParity:
@@ -38,6 +40,10 @@ class ParityResult:
     worst_tensor: str | None
     per_tensor: tuple[TensorParity, ...] = ()
     missing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("top1_agreement", "worst_equal", "worst_within_one"):
+            within(name, getattr(self, name), 0, 1)
 
     @classmethod
     def of(

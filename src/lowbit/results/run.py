@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Self
 
 from lowbit import records
 from lowbit.errors import FileFormatError, InputError
-from lowbit.files import write_text
-from lowbit.results.checks import named, one_of, reasoned
+from lowbit.files import sha256, write_text
+from lowbit.results.checks import named, one_of, reasoned, within
 from lowbit.results.device import DeviceReport
 from lowbit.results.figures import LatencyRatio, LatencyResult, Metric
 from lowbit.results.parity import ParityResult
@@ -28,6 +28,8 @@ MEASURED = (
     "peak_memory_bytes", "ops", "float_ops", "delegated_share", "parity", "trained_epochs",
 )  # fmt: skip
 """Fields of a row that are figures: each is there, or its reason is in `notes` under the field's name."""
+COUNTS = ("size_bytes", "compressed_bytes", "peak_memory_bytes", "ops", "float_ops", "trained_epochs")
+SHARES = ("agreement_with_float", "mcnemar_p", "delegated_share")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,8 @@ class Row:
 
     `notes` gives for each unmeasured figure the reason (key: the field's name); other keys are remarks. A row that did
     not end `ok` carries its `reason` instead. `over_seeds` has each metric's value for every seed, where the run had
-    several; `metrics` are those of the first. Raises InputError for an `ok` row with an unexplained None.
+    several; `metrics` are those of the first. Raises InputError for an `ok` row with an unexplained None, and for a
+    figure that nothing can measure.
     """
 
     DERIVED: ClassVar[tuple[str, ...]] = ("accuracy",)
@@ -83,6 +86,10 @@ class Row:
                 expected="each figure, or the reason why it was not measured",
                 mend="pass notes={field name: reason}",
             )
+        for name in COUNTS:
+            within(f"{name} of row {self.recipe!r}", getattr(self, name), 0)
+        for name in SHARES:
+            within(f"{name} of row {self.recipe!r}", getattr(self, name), 0, 1)
 
     @property
     def accuracy(self) -> float | None:
@@ -117,7 +124,8 @@ class Results:
     """A whole run: its circumstances and its rows. `primary` names the metric that the verdict is about, `shown` those
     that the table shows beside it.
 
-    `devices` are latencies of its files on other machines, which `with_device` joined.
+    `devices` are latencies of its files on other machines, which `with_device` joined. Raises InputError for no row,
+    and for two of one recipe.
     """
 
     schema: int = SCHEMA
@@ -135,6 +143,15 @@ class Results:
     rows: tuple[Row, ...]
     devices: tuple[DeviceReport, ...] = ()
 
+    def __post_init__(self) -> None:
+        recipes = [row.recipe for row in self.rows]
+        if not recipes or len(set(recipes)) < len(recipes):
+            raise InputError(
+                received=f"rows {', '.join(recipes) or 'none'}",
+                expected="at least one row, each of another recipe",
+                mend="run `lowbit compare` again",
+            )
+
     def with_device(self, report: DeviceReport) -> Self:
         """With latencies of another machine, in place of those that a machine of the same name gave before.
 
@@ -149,6 +166,19 @@ class Results:
             )
         others = tuple(one for one in self.devices if one.device.name != report.device.name)
         return dataclasses.replace(self, devices=(*others, report))
+
+    def lost_files(self, folder: str | os.PathLike[str]) -> tuple[str, ...]:
+        """What is wrong with the files of the rows, a sentence each: gone from the run's folder, or other bytes."""
+        told = []
+        for row in self.rows:
+            if row.file is None or row.sha256 is None:
+                continue
+            path = Path(folder) / row.file
+            if not path.is_file():
+                told.append(f"{row.file} of row {row.recipe} is not in the folder")
+            elif sha256(path) != row.sha256:
+                told.append(f"{row.file} is not the file that row {row.recipe} was measured on")
+        return tuple(told)
 
     def row(self, recipe: str) -> Row:
         """The row of a recipe; raises InputError naming the recipes there are."""

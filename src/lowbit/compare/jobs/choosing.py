@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from lowbit import records
 from lowbit.card import read_card, write_card
 from lowbit.compare.outputs import compare_outputs
-from lowbit.compare.verdict import REFERENCE, Candidate, Judgement, change_words, decide, signed
+from lowbit.compare.verdict import REFERENCE, Candidate, Judgement, change_words, decide, samples, signed
 from lowbit.engines import JobContext
 from lowbit.results import LatencyRatio, LatencyResult
 
@@ -97,7 +97,7 @@ def _figure(latencies: Mapping[str, Any], recipe: str, name: str, kind: type[T])
 def _remark(judgement: Judgement) -> str:
     """The change of accuracy in words, for the row's notes."""
     verb = "qualifies" if judgement.qualifies else "does not qualify"
-    sure = "" if judgement.decided else f", not decided with {judgement.total} samples"
+    sure = "" if judgement.decided else f", not decided with {samples(judgement.total)}"
     bound = f"at most {judgement.upper:.2f}"
     if judgement.drop < 0:
         bound = f"at least {-judgement.upper:.2f}" if judgement.upper < 0 else f"loses {bound}"

@@ -11,7 +11,7 @@ import typer
 from lowbit.cli import command, options
 from lowbit.cli.progress import ShownProgress
 from lowbit.cli.session import ROW_FAILED, Session
-from lowbit.errors import InputError
+from lowbit.errors import FileFormatError, InputError
 
 TRAINING, MEASURING, RUN = "Training", "Measuring", "Run"
 MAX_DROP = 1.0
@@ -95,7 +95,19 @@ def compare(
 
 def report(
     session: Session,
-    run_dir: Annotated[str, typer.Argument(help="The folder of a run, or its results.json.", show_default=False)],
+    run_dirs: Annotated[
+        list[str],
+        typer.Argument(
+            help="The folder of a run, or its results.json; several with --html.",
+            show_default=False,
+            metavar="RUN_DIR...",
+        ),
+    ],
+    html: Annotated[
+        str | None,
+        typer.Option(help="Write one page that needs nothing else; several runs side by side.", metavar="FILE"),
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open that page in the browser.")] = False,
     markdown: Annotated[str | None, typer.Option(help="Write the table as Markdown.", metavar="FILE")] = None,
     csv: Annotated[str | None, typer.Option(help="Write the table as CSV.", metavar="FILE")] = None,
     add: Annotated[
@@ -118,6 +130,13 @@ def report(
     from lowbit import report as renderers
     from lowbit.files import write_text
 
+    run_dir, *more = run_dirs
+    if more and html is None and not open_page:
+        raise InputError(
+            received=f"{len(run_dirs)} runs",
+            expected="one, or several with --html",
+            mend="add --html FILE to tell of them side by side, or --against OLD_RUN to hold one to another",
+        )
     results = _load(run_dir)
     if add:
         results = _with_devices(results, add)
@@ -125,6 +144,7 @@ def report(
     targets = {
         "markdown": None if markdown is None else options.output(markdown),
         "csv": None if csv is None else options.output(csv),
+        "html": None if html is None and not open_page else options.output(html or _default_page(run_dir)),
     }
     pictures = (
         [] if plots is None else [options.output(str(Path(plots) / f"tradeoff{kind}")) for kind in (".png", ".svg")]
@@ -135,8 +155,13 @@ def report(
         write_text(targets["markdown"], renderers.markdown(results))
     if targets["csv"] is not None:
         write_text(targets["csv"], renderers.csv_text(results))
+    if targets["html"] is not None:
+        others = [(_load(other), _details(session, other)) for other in more]
+        write_text(targets["html"], renderers.html(results, _details(session, run_dir), others))
     for path in (*pictures, *(path for path in targets.values() if path is not None)):
         session.note(f"wrote {path}")
+    if open_page and targets["html"] is not None:
+        typer.launch(targets["html"].absolute().as_uri())
     gates = _gates(results, fail_if or [], against)
     for sentence in results.lost_files(run_dir) if Path(run_dir).is_dir() else ():
         session.note(f"warning: {sentence}; the command that made the run makes it again")
@@ -166,6 +191,24 @@ def _with_devices(results: Any, files: list[str]) -> Any:
 def _results_path(run_dir: str) -> Path:
     path = Path(run_dir)
     return path / "results.json" if path.is_dir() else path
+
+
+def _default_page(run_dir: str) -> str:
+    return str(_results_path(run_dir).parent / "report.html")
+
+
+def _details(session: Session, run_dir: str) -> Any:
+    """What lies behind a run's figures; None, with a warning, where it cannot be read."""
+    from lowbit.results import Details
+
+    path = _results_path(run_dir).parent / "details.json"
+    if not path.is_file():
+        return None
+    try:
+        return Details.load(path)
+    except FileFormatError as error:
+        session.note(f"warning: the page tells less: {error}")
+        return None
 
 
 def _load(run_dir: str) -> Any:

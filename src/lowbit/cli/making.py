@@ -16,7 +16,6 @@ PARITY_SAMPLES = 64
 RANGES = ("tracked", "learned")
 EPOCHS = 20
 QAT_LEARNING_RATE = 1e-3
-KEPT_FLOAT = "kept float"
 
 Out = Annotated[str, typer.Option("-o", "--out", help="The file to write.", show_default=False)]
 
@@ -59,7 +58,6 @@ def quantize(
     shape = options.input_shape(input_shape)
     from lowbit.cli import subject
     from lowbit.export.cards import write_tflite_card
-    from lowbit.simulation import quantize_model
 
     taken = subject.open_subject(
         model, data, model_arg=model_arg, preprocess=preprocess, image_size=image_size, seed=seed, input_shape=shape
@@ -87,10 +85,7 @@ def quantize(
         ),
         tensors=made.tensor_names,
     )
-    kept = {}
-    if made.quantized_tensors and chosen.spec:
-        kept = _kept_float(quantize_model(taken.model, chosen.spec, rules=given, input_shape=taken.input_shape))
-    _show_file(session, {"recipe": recipe, "io": io, "kept_float": kept}, made, inside)
+    _show_file(session, {"recipe": recipe, "io": io, "kept_float": dict(made.kept_float)}, made, inside)
 
 
 def _refuse_training(chosen: Any) -> None:
@@ -234,6 +229,7 @@ def export(
     from lowbit.cli import subject
     from lowbit.export import export as export_simulation
     from lowbit.export.cards import write_tflite_card
+    from lowbit.simulation.coverage import kept_float
 
     model, card = subject.open_simulation(source), read_card(source)
     if io == "int8" and model.spec.activations != 8:
@@ -260,16 +256,7 @@ def export(
         made_by=subject.made_by("export", made.parity, io=io, simulation=source.name),
         tensors=made.tensor_names,
     )
-    _show_file(session, {"recipe": recipe, "io": io, "kept_float": _kept_float(model)}, made, inside)
-
-
-def _kept_float(simulation: Any) -> dict[str, str]:
-    """Layers that no quantized kernel runs, or not all of, each with the reason."""
-    from lowbit.simulation import fates
-    from lowbit.simulation.coverage import kept_in_part
-
-    parts = kept_in_part(simulation)
-    return {fate.layer: parts.get(fate.layer, fate.reason) for fate in fates(simulation) if fate.fate == KEPT_FLOAT}
+    _show_file(session, {"recipe": recipe, "io": io, "kept_float": kept_float(model)}, made, inside)
 
 
 def _show_file(session: Session, head: dict[str, Any], made: Any, inside: Any) -> None:

@@ -16,7 +16,9 @@ LEAST_FREE_BYTES = 32 << 20
 WORK = ".jobs/work"  # what jobs hand to each other and no user needs
 INITIAL = f"{WORK}/initial.keras"
 RESULTS = "results.json"
-DRAWN = ("table.md", "results.csv", "summary.txt", "samples.png", "tradeoff.png", "models.zip")
+DETAILS = "details.json"
+REPORT = "report.html"
+DRAWN = (DETAILS, REPORT, "table.md", "results.csv", "summary.txt", "samples.png", "tradeoff.png", "models.zip")
 
 
 def seed_folder(folder: Path, seed: int) -> Path:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from lowbit import recipes
 from lowbit.compare import steps
-from lowbit.compare.folder import RESULTS, WORK, row_file, with_card
+from lowbit.compare.folder import DETAILS, REPORT, RESULTS, WORK, model_path, row_file, with_card
 from lowbit.compare.settings import Settings
 from lowbit.compare.verdict import REFERENCE
 from lowbit.engines import Job, JobResult
@@ -34,7 +34,7 @@ class Plan:
     made: tuple[Recipe, ...]
     jobs: list[Job] = field(default_factory=list)
 
-    extras: ClassVar[tuple[str, ...]] = ("samples", "models")  # jobs that no row depends on
+    extras: ClassVar[tuple[str, ...]] = ("samples", "profile", "models")  # jobs that no row depends on
 
     @property
     def candidates(self) -> tuple[Recipe, ...]:
@@ -57,11 +57,11 @@ def plan(asked: Sequence[Recipe], settings: Settings, subject: steps.Subject) ->
         result.jobs += [_verdict(result, settings)]
         result.jobs += [_taking(recipe, result) for recipe in asked if recipe.automatic]
     result.jobs += [steps.samples(subject)] if subject.pictured else []
-    result.jobs += [_packing(result)]
+    result.jobs += [_profiling(result, settings), _packing(result)]
     return result
 
 
-def finishing_jobs(folder: Path, result: Plan, done: Mapping[str, JobResult]) -> list[Job]:
+def finishing_jobs(folder: Path, result: Plan, done: Mapping[str, JobResult], subject: steps.Subject) -> list[Job]:
     """The jobs that draw what is in the results file."""
     told = {"results_sha256": sha256(folder / RESULTS), "source": RESULTS}
     summaries = {
@@ -88,7 +88,41 @@ def finishing_jobs(folder: Path, result: Plan, done: Mapping[str, JobResult]) ->
             arguments={**told, "output": "tradeoff.png"},
             outputs=("tradeoff.png",),
         ),
+        _detailing(result, done, subject, told),
+        Job(
+            name="report",
+            function=f"{steps.JOBS}.finishing:write_report",
+            needs=("details",),
+            arguments={**told, "details": DETAILS, "output": REPORT},
+            outputs=(REPORT,),
+        ),
     ]
+
+
+def _detailing(result: Plan, done: Mapping[str, JobResult], subject: steps.Subject, told: Mapping[str, str]) -> Job:
+    made = [recipe for recipe in result.made if done[steps.producer(recipe)].ok and done[f"evaluate-{recipe.name}"].ok]
+    trained = {
+        Path(model_path(name.removeprefix("train-"))).stem: {key: one.value[key] for key in ("logs", "best_epoch")}
+        for name, one in done.items()
+        if name.startswith("train-") and one.ok and "logs" in one.value
+    }
+    kept = {recipe.name: (done[steps.producer(recipe)].value or {}).get("kept_float") for recipe in made}
+    return Job(
+        name="details",
+        function=f"{steps.JOBS}.detailing:gather_details",
+        arguments={
+            **told,
+            "training": trained,
+            "kept_float": {name: layers for name, layers in kept.items() if layers},
+            "answers": {recipe.name: steps.outputs_path(recipe) for recipe in made},
+            "profiles": steps.PROFILES,
+            "profiled": done["profile"].outputs.get(steps.PROFILES),
+            "manifest": subject.manifest,
+            "output": DETAILS,
+        },
+        places={"data": dict(subject.data)},
+        outputs=(DETAILS,),
+    )
 
 
 def _made(asked: Sequence[Recipe]) -> tuple[Recipe, ...]:
@@ -135,6 +169,24 @@ def _taking(recipe: Recipe, result: Plan) -> Job:
             "files": {candidate.name: steps.files(candidate) for candidate in chosen},
         },
         outputs=with_card(row_file(recipe.name, recipe.kind)),
+    )
+
+
+def _profiling(result: Plan, settings: Settings) -> Job:
+    """Where the time goes: of float32 and of the files that the verdict chose."""
+    files = {recipe.name: row_file(recipe.name, recipe.kind) for recipe in result.made if recipe.kind == "litert"}
+    return Job(
+        name="profile",
+        function=f"{steps.JOBS}.measuring:profile_files",
+        wants=(*(("verdict",) if result.candidates else ()), *(f"write-{name}" for name in files)),
+        arguments={
+            "files": files,
+            "reference": REFERENCE,
+            "verdict": VERDICT,
+            "output": steps.PROFILES,
+            "threads": settings.threads,
+        },
+        outputs=(steps.PROFILES,),
     )
 
 

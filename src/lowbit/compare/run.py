@@ -157,7 +157,7 @@ class _Run:
         rows = with_seeds(maker.rows(), others)
         results = self._results(rows, dataset, subject, done, command or self._command(asked))
         results.save(self.folder / RESULTS)
-        drawn = self._jobs(finishing_jobs(self.folder, planned, done), drawing=environment.renderers())
+        drawn = self._jobs(finishing_jobs(self.folder, planned, done, subject), drawing=environment.renderers())
         extras = {**{name: done[name] for name in planned.extras if name in done}, **drawn}
         problems = {name: extra.reason or extra.status for name, extra in extras.items() if not extra.ok}
         return Comparison(results=results, folder=self.folder, problems=problems)

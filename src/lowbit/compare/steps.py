@@ -14,6 +14,7 @@ from lowbit.recipes import Recipe
 JOBS = "lowbit.compare.jobs"
 PARITY_SAMPLES = 32
 MEASURED_FILES = f"{WORK}/measured.json"
+PROFILES = f"{WORK}/profiles.json"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,7 +124,10 @@ def decide(
         lines.append(f"Not decided with {samples(total)}, so the measured drop decided: {each}.")
     best = {criterion: choice.recipe if choice else REFERENCE for criterion, choice in choices.items()}
     names = tuple(j.recipe for j in undecided)
-    return Verdict(lines=tuple(lines), best=best, max_drop=max_drop, undecided=names), judgements
+    return Verdict(
+        lines=tuple(lines), best=best, max_drop=max_drop, undecided=names,
+        at_most={j.recipe: j.upper for j in judgements}, unit=judgements[0].unit if judgements else "points",
+    ), judgements  # fmt: skip
 
 
 def change_words(judgement: Judgement) -> str:

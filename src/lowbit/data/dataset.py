@@ -25,7 +25,7 @@ class Dataset:
     `class_names` are the names of the classes (of the folders) in label order, None when the data has none.
     `inputs` is the shape of one preprocessed sample by input name, `{"image": (128, 128, 3)}`. A split is None when
     the data does not hold it; a flat folder of images has `train` only, with `labels` None. `task` follows from the
-    labels (`task_of`).
+    labels (`task_of`). `attribution` is what the data's licence asks to be told wherever its samples are shown.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Dataset:
     train: Split | None = None
     validation: Split | None = None
     test: Split | None = None
+    attribution: str | None = None
 
     @cached_property
     def task(self) -> str:

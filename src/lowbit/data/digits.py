@@ -5,6 +5,7 @@ Source and licence (CC BY 4.0): digits.LICENSE.txt beside this file.
 """
 
 import io
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -29,7 +30,8 @@ def load_digits(options: Options) -> Dataset:
         ink, labels = stored["images"], stored["labels"]
     pixels = (ink.astype(np.float32) * np.float32(255 / 16))[..., None]
     part = ArrayPart({"image": pixels}, labels.astype(np.int64))
-    return from_arrays(
+    told = (files("lowbit.data") / "digits.LICENSE.txt").read_text(encoding="utf-8").partition("\n\n")[0]
+    dataset = from_arrays(
         NAME,
         {ALL: part},
         options,
@@ -37,3 +39,4 @@ def load_digits(options: Options) -> Dataset:
         pixels=frozenset({"image"}),
         fractions=FRACTIONS,
     )
+    return replace(dataset, attribution=" ".join(told.split()))

@@ -4,6 +4,7 @@
 import os
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from lowbit.errors import FileFormatError, InputError
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"}
 )  # in small letters
+_LICENCES = ("ATTRIBUTION", "ATTRIBUTION.txt", "ATTRIBUTION.md", "LICENSE", "LICENSE.txt", "LICENSE.md")
+_LONGEST_ATTRIBUTION = 2000  # characters
 _IGNORED = frozenset({"thumbs.db", "desktop.ini"})  # left behind by file managers; so are names with a dot in front
 
 
@@ -53,7 +56,16 @@ def load_folder(root: Path, options: Options) -> Dataset:
     split_roots = _split_roots(root, folders)
     class_names = _class_names(root, split_roots)
     parts = {split: _labelled(root, folder, class_names) for split, folder in split_roots.items()}
-    return from_images(name, parts, options, class_names=class_names)
+    return replace(from_images(name, parts, options, class_names=class_names), attribution=_attribution(root))
+
+
+def _attribution(root: Path) -> str | None:
+    """The beginning of a licence or attribution that lies in the folder."""
+    found = next((root / name for name in _LICENCES if (root / name).is_file()), None)
+    if found is None:
+        return None
+    with found.open(encoding="utf-8", errors="replace") as stream:
+        return " ".join(stream.read(_LONGEST_ATTRIBUTION).split()) or None
 
 
 def _entries(folder: Path) -> list[Path]:

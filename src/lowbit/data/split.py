@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Some samples of a data set, ready to be read in batches."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -81,11 +82,15 @@ class Split:
         return Split(name, self._source, self._labels, self._settings, chosen)
 
     def preview(self, count: int) -> list[tuple[Array, Any]]:
-        """Up to `count` images before preprocessing, evenly spread: (uint8 height x width x channels, label).
+        """Up to `count` images, evenly spread; see `pictures`."""
+        return self.pictures(self._spread(count))
+
+    def pictures(self, positions: Sequence[int] | Array) -> list[tuple[Array, Any]]:
+        """The images at these positions before preprocessing: (uint8 height x width x channels, label).
 
         Empty when the data holds no images. Float images are stretched to 0..255 together.
         """
-        chosen = self._indices[self._spread(count)]
+        chosen = self._indices[np.asarray(positions, np.int64)]
         raw = self._source.take(chosen)
         image = next((name for name in raw if name in self._source.pixels), None)
         image = image or next((name for name in raw if raw[name].ndim == 4 and raw[name].shape[-1] in (1, 3)), None)

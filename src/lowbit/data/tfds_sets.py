@@ -9,6 +9,7 @@ import socket
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,13 +68,15 @@ def load_tfds(word: str, options: Options) -> Dataset:
             read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
         )
         parts[split] = _part(samples.as_numpy_iterator(), f"{builder.name} {slices}", image, label)
-    return from_images(
+    told = (builder.info.redistribution_info.license, builder.info.citation)
+    dataset = from_images(
         builder.name,
         parts,
         options,
         class_names=tuple(builder.info.features[label].names),
         channels=1 if builder.info.features[image].shape[-1] == 1 else 3,
     )
+    return replace(dataset, attribution=" ".join(" ".join(filter(None, told)).split()) or None)
 
 
 def _slices(splits: Mapping[str, Any]) -> dict[str, str]:

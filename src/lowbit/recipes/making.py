@@ -9,6 +9,7 @@ from lowbit.export import export, export_variant
 from lowbit.recipes.recipe import Made, Recipe, Request
 from lowbit.recipes.summary import summary_text
 from lowbit.simulation import quantize_model
+from lowbit.simulation.coverage import kept_float
 
 
 def variant(recipe: Recipe, request: Request) -> Made:
@@ -50,10 +51,10 @@ def from_simulation(recipe: Recipe, request: Request, simulation: Any = None) ->
         keep_names=request.keep_names,
         python=request.python,
     )
-    return _made(written, summary_text(simulation))
+    return replace(_made(written), summary=summary_text(simulation), kept_float=kept_float(simulation))
 
 
-def _made(written: Any, summary: str | None = None) -> Made:
+def _made(written: Any) -> Made:
     return Made(
         path=Path(written.path),
         size_bytes=written.size_bytes,
@@ -61,6 +62,5 @@ def _made(written: Any, summary: str | None = None) -> Made:
         seconds=written.seconds,
         quantized_tensors=written.quantized_tensors,
         parity=written.parity,
-        summary=summary,
         tensor_names=written.tensor_names,
     )

@@ -3,8 +3,8 @@
 
 import importlib
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Request:
 @dataclass(frozen=True, kw_only=True)
 class Made:
     """A written file. `seconds` is the time that writing took; `summary` lists a simulation's layers; `tensor_names`
-    are the names that its card keeps."""
+    are the names that its card keeps; `kept_float` are a simulation's layers that stay float, with the reason."""
 
     path: Path
     size_bytes: int
@@ -60,6 +60,7 @@ class Made:
     parity: ParityResult | None = None
     summary: str | None = None
     tensor_names: tuple[str, ...] | None = None
+    kept_float: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

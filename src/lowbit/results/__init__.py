@@ -2,12 +2,14 @@
 """What was got: the rows of a run, parity, coverage; frozen, written as JSON and read back (`lowbit.records`)."""
 
 from lowbit.results.coverage import FATES, Coverage, LayerCoverage, Workload
+from lowbit.results.details import ChangedSample, Changes, ClassAccuracy, Curve, Details
 from lowbit.results.device import Device, DeviceReport, FileLatency
 from lowbit.results.figures import DIRECTIONS, LatencyRatio, LatencyResult, Metric, milliseconds, percent, quantity
 from lowbit.results.movement import EpochMovement
 from lowbit.results.parity import ParityResult, TensorParity
 from lowbit.results.profile import OpTime, Profile, SlowOp
 from lowbit.results.run import KINDS, MEASURED, SCHEMA, STATUSES, Results, Row, Verdict
+from lowbit.results.sizes import SizeParts
 
 __all__ = [
     "DIRECTIONS",
@@ -16,7 +18,12 @@ __all__ = [
     "MEASURED",
     "SCHEMA",
     "STATUSES",
+    "ChangedSample",
+    "Changes",
+    "ClassAccuracy",
     "Coverage",
+    "Curve",
+    "Details",
     "Device",
     "DeviceReport",
     "EpochMovement",
@@ -30,6 +37,7 @@ __all__ = [
     "Profile",
     "Results",
     "Row",
+    "SizeParts",
     "SlowOp",
     "TensorParity",
     "Verdict",

@@ -110,13 +110,17 @@ class Verdict:
     """What to take, in words (`lines`, one sentence each) and by name.
 
     `best` maps a criterion ("size", "latency") to a recipe; `undecided` names recipes whose bound was too wide for the
-    number of images, so that the point estimate decided. `max_drop` is in percentage points.
+    number of samples, so that the point estimate decided. `max_drop` is in percentage points. `at_most` is the 95 %
+    bound of each candidate's drop on validation in `unit`, percentage points or percent of the reference's error; a
+    gain is negative.
     """
 
     lines: tuple[str, ...]
     best: Mapping[str, str] = field(default_factory=dict)
     max_drop: float | None = None
     undecided: tuple[str, ...] = ()
+    at_most: Mapping[str, float] = field(default_factory=dict)
+    unit: str = "points"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from lowbit.runtime.interpreter import Endpoint, Runner
 from lowbit.runtime.macs import workload
 from lowbit.runtime.predict import Portion, Prediction, Stream, cores, predict
 from lowbit.runtime.profile import profile
-from lowbit.runtime.sizes import SizeParts, size_parts
+from lowbit.runtime.sizes import size_parts
 from lowbit.runtime.tensors import Op, Tensor, TensorReader, Tensors, tensors
 from lowbit.runtime.together import Measured, measure, measure_together
 
@@ -25,7 +25,6 @@ __all__ = [
     "Portion",
     "Prediction",
     "Runner",
-    "SizeParts",
     "Stream",
     "Tensor",
     "TensorReader",

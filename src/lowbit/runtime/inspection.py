@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lowbit.files import zipped_size
-from lowbit.results import Workload
+from lowbit.results import SizeParts, Workload
 from lowbit.runtime.interpreter import Endpoint, Runner, read_content
 from lowbit.runtime.macs import CONVERSIONS, FLOATS, WEIGHTED, is_integer, workload_of
 from lowbit.runtime.schema import Graph, StoredOp, read_graphs
-from lowbit.runtime.sizes import SizeParts, size_parts
+from lowbit.runtime.sizes import size_parts
 from lowbit.runtime.tensors import Op, ops_of
 
 

@@ -4,39 +4,13 @@
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as flatbuffer
 
+from lowbit.results import SizeParts
 from lowbit.runtime.interpreter import not_readable
-
-
-@dataclass(frozen=True, kw_only=True)
-class SizeParts:
-    """Bytes by what they hold; together they are the file. What several tensors share is counted once.
-
-    constants      weights, biases and other stored tensors
-    scales         one float32 for each tensor or channel
-    zero_points    one int64 for each scale
-    names          of tensors
-    structure      all else: shapes, ops with their options, tables of the format
-    floor          constants, and the scales that they need: no file of these weights at these bits can be smaller
-    """
-
-    constants: int
-    scales: int
-    zero_points: int
-    names: int
-    structure: int
-    floor: int
-
-    @property
-    def above_floor(self) -> float:
-        """By which share of the floor the file is larger, 0.05 for 5 %; 0 for a file without constants."""
-        total = self.constants + self.scales + self.zero_points + self.names + self.structure
-        return total / self.floor - 1 if self.floor else 0.0
 
 
 def size_parts(content: bytes, source: str | os.PathLike[str]) -> SizeParts:

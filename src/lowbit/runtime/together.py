@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 ROUNDS = 20
 LEAST_RUNS, LEAST_MS = 3, 12.0  # of one file in a round; both are reached
+LEAST_PART_MS, PART_WARMUP = 4.0, 10  # of one of many parts in a round, and its runs before the first
 MOST_RUNS = 250  # in a round
 RESAMPLES = 2000
 
@@ -109,11 +110,11 @@ def measure_parts(
     Raises FileFormatError for a file that cannot be run, InputError for threads below 1.
     """
     _check_numbers(threads=threads)
-    worker = _Worker([whole, *parts], threads, None)
+    worker = _Worker([whole, *parts], threads, PART_WARMUP)
     try:
         for number in range(ROUNDS):
             for one in _order(worker.files, number):
-                one.run(_portion(one.run_ms, None, number))
+                one.run(_portion(one.run_ms, None, number, LEAST_PART_MS))
     finally:
         worker.close()
     base = worker.files[0].rounds
@@ -150,10 +151,10 @@ def _order(names: list[T], number: int) -> list[T]:
     return turned[::-1] if number % 2 else turned
 
 
-def _portion(run_ms: float, runs: int | None, number: int) -> int:
+def _portion(run_ms: float, runs: int | None, number: int, least_ms: float = LEAST_MS) -> int:
     """Runs of one file in a round."""
     if runs is None:
-        return min(MOST_RUNS, max(LEAST_RUNS, int(np.ceil(LEAST_MS / run_ms))))
+        return min(MOST_RUNS, max(LEAST_RUNS, int(np.ceil(least_ms / run_ms))))
     return runs // ROUNDS + (number < runs % ROUNDS)
 
 

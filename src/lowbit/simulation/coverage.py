@@ -56,6 +56,12 @@ def coverage(
     return Coverage(model=model.name, spec=spec.name, total=total, layers=tuple(layers))
 
 
+def kept_float(simulation: Simulation) -> dict[str, str]:
+    """Layers that no quantized kernel runs, or not all of, each with the reason."""
+    parts = kept_in_part(simulation)
+    return {fate.layer: parts.get(fate.layer, fate.reason) for fate in fates(simulation) if fate.fate == "kept float"}
+
+
 def kept_in_part(simulation: Simulation) -> dict[str, str]:
     """Layers whose product is in integers though something of them is kept float, with the reason in these words."""
     in_integers = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from lowbit.compare.dataset import open_data
 from lowbit.engines import JobContext
-from lowbit.results import Results
+from lowbit.results import Details, Results
 
 SAMPLES = 12
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip file names a time for each member; the same models give the same bytes
@@ -37,6 +37,12 @@ def write_tables(context: JobContext, *, results_sha256: str, source: str) -> No
 def draw_tradeoff(context: JobContext, *, results_sha256: str, source: str, output: str) -> None:
     """Accuracy against size and latency."""
     _report().tradeoff_plot(Results.load(context.folder / source), context.output(output))
+
+
+def write_report(context: JobContext, *, results_sha256: str, source: str, details: str, output: str) -> None:
+    """The whole run as one page."""
+    results, behind = Results.load(context.folder / source), Details.load(context.input(details))
+    context.output(output).write_text(_report().html(results, behind), encoding="utf-8")
 
 
 def write_summary(context: JobContext, *, output: str, summaries: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from lowbit import records
 from lowbit.compare.keras_latency import measure_keras_file
 from lowbit.engines import JobContext
 from lowbit.errors import FileFormatError
-from lowbit.runtime import measure_together
+from lowbit.runtime import measure_together, profile
 
 
 def measure_files(
@@ -24,6 +24,21 @@ def measure_files(
     }
     context.output(output).write_text(json.dumps(value), encoding="utf-8")
     return value
+
+
+def profile_files(
+    context: JobContext, *, files: Mapping[str, str], reference: str, verdict: str, output: str, threads: int
+) -> None:
+    """Where the time of the reference and of the verdict's files goes, by recipe."""
+    chosen = [reference]
+    if context.has(verdict):
+        chosen += json.loads(context.input(verdict).read_text(encoding="utf-8"))["verdict"]["best"].values()
+    value = {
+        recipe: records.encode(profile(context.input(files[recipe]), threads=threads))
+        for recipe in dict.fromkeys(chosen)
+        if recipe in files and context.has(files[recipe])
+    }
+    context.output(output).write_text(json.dumps(value), encoding="utf-8")
 
 
 def measure_keras(

@@ -134,7 +134,11 @@ def train_stage(
             tasks=dataset.tasks,
         )
         model, history = train(stage, model, batches, training, context.emit, input_shape=input_shape)
-        value = {"trained_epochs": history.trained_epochs, "best_epoch": history.best_epoch}
+        value = {
+            "trained_epochs": history.trained_epochs,
+            "best_epoch": history.best_epoch,
+            "logs": {name: list(values) for name, values in history.logs.items()},
+        }
     unfreeze(model)  # whoever loads the file and trains on expects all layers to train
     path = context.output(model_path(stage))
     save_model(model, path)

@@ -58,6 +58,7 @@ def write_file(
         "quantized_tensors": made.quantized_tensors,
         "write_seconds": made.seconds,
         "summary": made.summary,
+        "kept_float": dict(made.kept_float),
         "compressed_bytes": inside.compressed_bytes,
         "ops": inside.n_ops,
         "float_ops": inside.float_ops,

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands behind a run's figures, for those who look closer: JSON of schema 1 beside the results.
+
+A part that there is not (no sample images, a task without classes) is empty, and `notes` say why.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Self
+
+from lowbit import records
+from lowbit.errors import FileFormatError
+from lowbit.files import write_text
+from lowbit.results.profile import Profile
+from lowbit.results.sizes import SizeParts
+
+DETAILS_SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A training: a value an epoch for each of "loss", "accuracy", "val_loss", "val_accuracy"; epochs count from 1."""
+
+    logs: Mapping[str, tuple[float, ...]]
+    best_epoch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassAccuracy:
+    """Right answers of the test split by class, in label order: `correct` by recipe, of `total` samples."""
+
+    names: tuple[str, ...]
+    total: tuple[int, ...]
+    correct: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedSample:
+    """A test sample, by its place in the split, that a file answers otherwise than float32 does; class names."""
+
+    position: int
+    label: str
+    before: str
+    after: str
+
+    @property
+    def change(self) -> str:
+        """Whether the answer is now "lost", "gained", or "other": wrong before and after."""
+        if self.before == self.label:
+            return "lost"
+        return "gained" if self.after == self.label else "other"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """How many answers of a file were lost and gained against float32, or are otherwise wrong; and some of them."""
+
+    lost: int
+    gained: int
+    other: int
+    samples: tuple[ChangedSample, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """
+    training    curves by Keras model, "keras-float32"
+    changes     by recipe
+    pictures    of changed samples by their position in the test split, as data URIs
+    sizes       by recipe, of files
+    profiles    by recipe: float32, and the files that the verdict chose
+    kept_float  by recipe, of simulations: layers that stay float with the reason
+    attribution what the data's licence asks to be told with its pictures
+    notes       reasons for parts that are empty, by name
+    """
+
+    DERIVED: ClassVar[tuple[str, ...]] = ()
+
+    schema: int = DETAILS_SCHEMA
+    training: Mapping[str, Curve] = field(default_factory=dict)
+    classes: ClassAccuracy | None = None
+    changes: Mapping[str, Changes] = field(default_factory=dict)
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, SizeParts] = field(default_factory=dict)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    kept_float: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    attribution: str | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the JSON whole or not at all."""
+        write_text(path, json.dumps(records.encode(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Raises FileFormatError for a missing, damaged or unknown file."""
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, str(error)) from error
+        found = data.get("schema") if isinstance(data, dict) else None
+        if found != DETAILS_SCHEMA:
+            raise _unreadable(path, f"schema {found!r}")
+        return records.decode(cls, data, str(path))
+
+
+def _unreadable(path: str | os.PathLike[str], found: str) -> FileFormatError:
+    return FileFormatError(
+        received=f"{os.fspath(path)}: {found}",
+        expected=f"details of a run, schema {DETAILS_SCHEMA}",
+        mend="run `lowbit compare` again; the report is complete without them but for what lies behind its figures",
+    )

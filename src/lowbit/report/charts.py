@@ -58,7 +58,7 @@ def tradeoffs(results: Results) -> tuple[Chart, ...]:
             shapes = [_level(least, "dot")]
         best = ", ".join(_first_line(point) for point in panel.points if (point.x, point.y) in panel.front)
         layout = {
-            "xaxis": {"title": {"text": panel.x_label}, "rangemode": "tozero"},
+            "xaxis": {"title": {"text": panel.x_label.partition(" (")[0]}, "rangemode": "tozero"},
             "yaxis": {"title": {"text": escape(picture.y_label)}, "range": list(picture.limits)},
             "shapes": shapes,
         }
@@ -176,7 +176,11 @@ def times(profiles: dict[str, Profile]) -> Chart:
     layout = {"barmode": "stack", "xaxis": {"title": {"text": "ms of one sample"}}, "yaxis": _downward(names)}
     words = ", ".join(f"{name} {milliseconds(profiles[name].whole_ms)} ms" for name in names)
     return Chart(
-        name="times", title="Where the time goes", words=words, figure=_figure(traces, layout), height=_bars(names) + 40
+        name="times",
+        title="Milliseconds by op, one sample",
+        words=words,
+        figure=_figure(traces, layout),
+        height=_bars(names) + 40,
     )
 
 

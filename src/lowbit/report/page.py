@@ -11,16 +11,21 @@ from lowbit.errors import MissingExtraError
 from lowbit.report import charts
 from lowbit.report.charts import Chart
 from lowbit.report.columns import REFERENCES, Cell, Column, Footnotes, cells, columns
-from lowbit.report.plot import FAMILIES, family
+from lowbit.report.plot import FAMILIES, chosen, family
 from lowbit.results import Details, Results, Row
 
 _PLACE = "assets"
+RANK_ON_PAPER = 8  # columns of this rank and above have no room there
 _LEAST_TOLD = 1.05  # a ratio below is "as large", "as fast"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What the page tells of one run. `table` has (row, its cells with what they are sorted by) for each row."""
+    """What the page tells of one run.
+
+    `table` has each row with its family and its cells, each with what it is sorted by. `own` are the rows that are no
+    copies of others, as `auto-*` are.
+    """
 
     number: int
     name: str
@@ -29,6 +34,7 @@ class Run:
     ship: str
     columns: tuple[Column, ...]
     table: tuple[tuple[Row, str, tuple[tuple[Cell, str], ...]], ...]
+    own: tuple[Row, ...]
     footnotes: tuple[str, ...]
     charts: dict[str, Chart]
 
@@ -50,13 +56,14 @@ def html(
     except ImportError as error:
         raise MissingExtraError(error.name or "plotly", "plots") from error
     runs = [_run(number, *one) for number, one in enumerate([(results, details), *others])]
-    figures = {f"run{run.number}-{name}": chart.figure for run in runs for name, chart in run.charts.items()}
+    figures = {f"run{run.number}-chart-{name}": chart.figure for run in runs for name, chart in run.charts.items()}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["points"] = lambda value: f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
     template = environment.from_string(_text("page.html"))
     return template.render(
         runs=runs,
         families=FAMILIES,
+        on_paper=RANK_ON_PAPER,
         side_by_side=_side_by_side(runs) if len(runs) > 1 else None,
         style=_text("page.css"),
         script=_text("page.js"),
@@ -121,6 +128,7 @@ def _run(number: int, results: Results, details: Details | None) -> Run:
         ship=ship(results),
         columns=shown,
         table=tuple(rows),
+        own=tuple(row for row in results.rows if chosen(row) is None),
         footnotes=tuple(footnotes.lines()),
         charts={chart.name: chart for chart in found},
     )

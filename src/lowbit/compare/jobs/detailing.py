@@ -74,7 +74,7 @@ def gather_details(
         sizes={
             row.recipe: size_parts((context.folder / row.file).read_bytes(), row.file)
             for row in rows
-            if row.kind == "litert" and row.file is not None
+            if row.kind == "litert" and row.file is not None and "chosen" not in row.notes  # a copy of another's file
         },
         profiles={} if profiled is None else _profiles(context, profiles),
         kept_float=kept_float,

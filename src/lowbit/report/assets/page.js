@@ -76,9 +76,12 @@ function draw() {
       ...layout,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink, family: "inherit" },
       xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
+      width: document.getElementById(name).clientWidth,
     }, { responsive: true, displaylogo: false, displayModeBar: false });
   }
 }
+
+addEventListener("resize", () => draw());
 
 function choose(theme) {
   root.dataset.theme = theme;
@@ -96,9 +99,11 @@ let before;
 addEventListener("beforeprint", () => {
   before = { theme: root.dataset.theme, closed: [...document.querySelectorAll("details:not([open])")] };
   before.closed.forEach((one) => { one.open = true; });
+  root.classList.add("printing");
   choose("light");
 });
 addEventListener("afterprint", () => {
   before.closed.forEach((one) => { one.open = false; });
+  root.classList.remove("printing");
   choose(before.theme);
 });

@@ -54,10 +54,13 @@ HEAVY = {
     "ai_edge_litert": ("runtime/", "export/"),
     "ray": ("engines/ray.py",),
     "matplotlib": ("report/",),
+    "plotly": ("report/page.py",),
+    "jinja2": ("report/page.py",),
     "typer": ("cli/",),
     "yaml": ("spec/rules_file.py",),  # not on a device that only measures
 }
-LAZY = ("export/content.py", "report/movement.py", "report/plot.py")  # what they load is not there, or not needed
+# What they load is not there, or not needed.
+LAZY = ("export/content.py", "report/movement.py", "report/page.py", "report/plot.py")
 OWN_COMMANDS = ("runtime/__main__.py",)  # where there is no cli: a device with NumPy and LiteRT alone
 CATCHES_ALL = ("engines/local.py",)  # whatever a library raises fails its row, and the other rows go on
 

@@ -5,7 +5,24 @@ import dataclasses
 
 import pytest
 
-from lowbit.results import LatencyRatio, LatencyResult, Metric, ParityResult, Results, Row, Verdict
+from lowbit.results import (
+    ChangedSample,
+    Changes,
+    ClassAccuracy,
+    Curve,
+    Details,
+    LatencyRatio,
+    LatencyResult,
+    Metric,
+    OpTime,
+    ParityResult,
+    Profile,
+    Results,
+    Row,
+    SizeParts,
+    SlowOp,
+    Verdict,
+)
 
 KERAS_NOTES = dict.fromkeys(
     ("ops", "float_ops", "delegated_share", "parity", "latency_ratio"), "runs in Keras, not from a file"
@@ -65,3 +82,43 @@ def results():
         verdict=Verdict(lines=("For size take ptq-w8a8.",), best={"size": "ptq-w8a8"}, max_drop=1.0),
         rows=rows,
     )
+
+
+PICTURE = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5Erk"
+    "Jggg=="
+)
+CLASSES = ("<script>alert(1)</script>", "雑草", "cat & \"dog\"")
+
+
+@pytest.fixture
+def details():
+    """What lies behind those results; class names with markup, in Chinese characters, with quotes."""
+    first = ChangedSample(position=7, label=CLASSES[0], before=CLASSES[0], after=CLASSES[1])
+    second = ChangedSample(position=9, label=CLASSES[1], before=CLASSES[2], after=CLASSES[1])
+    kinds = (
+        OpTime(op="CONV_2D", count=3, delegated=True, share=0.7),
+        OpTime(op="SOFTMAX", count=1, delegated=False, share=0.25),
+    )
+    return Details(
+        training={"keras-float32": Curve(logs={"loss": (2.0, 1.0), "val_loss": (2.2, 1.1)}, best_epoch=2)},
+        classes=ClassAccuracy(
+            names=CLASSES, total=(100, 50, 50), correct={"float32": (98, 49, 49), "ptq-w8a8": (90, 50, 49)}
+        ),
+        changes={"ptq-w8a8": Changes(lost=1, gained=1, other=0, samples=(first, second))},
+        pictures={"7": PICTURE},
+        sizes={
+            "ptq-w8a8": SizeParts(
+                constants=20_000, scales=4_000, zero_points=2_000, names=100, structure=5_000, floor=23_000
+            )
+        },
+        profiles={
+            "ptq-w8a8": Profile(
+                whole_ms=2.0, partitions=1, delegated_share=0.7, kinds=kinds, arena_bytes=1000,
+                slowest=(SlowOp(op="CONV_2D", layer="stem <conv>", delegated=True, share=0.5),),
+                reasons=("XNNPACK runs 3 of 4 ops in 1 partition: 70.0 % of the time.", "Outside it run 1 SOFTMAX."),
+            )
+        },
+        kept_float={"ptq-w8a8": {"lambda <1>": "no integer form"}},
+        attribution="photographs by A & B, CC BY 4.0",
+    )  # fmt: skip

@@ -5,7 +5,7 @@ page's style sheet, which differ between light and dark.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as escaped
 from typing import Any
 
 from lowbit.errors import InputError
@@ -59,7 +59,7 @@ def tradeoffs(results: Results) -> tuple[Chart, ...]:
         best = ", ".join(_first_line(point) for point in panel.points if (point.x, point.y) in panel.front)
         layout = {
             "xaxis": {"title": {"text": panel.x_label.partition(" (")[0]}, "rangemode": "tozero"},
-            "yaxis": {"title": {"text": escape(picture.y_label)}, "range": list(picture.limits)},
+            "yaxis": {"title": {"text": _plain(picture.y_label)}, "range": list(picture.limits)},
             "shapes": shapes,
         }
         charts.append(
@@ -133,7 +133,7 @@ def by_class(classes: ClassAccuracy) -> Chart | None:
     values = [_differences(classes.correct[name], base, classes.total) for name in names]
     most = max((abs(value) for row in values for value in row if value is not None), default=0) or 1
     trace = {
-        "type": "heatmap", "x": [escape(name) for name in classes.names], "y": names, "z": values,
+        "type": "heatmap", "x": [_plain(name) for name in classes.names], "y": names, "z": values,
         "zmid": 0, "zmin": -most, "zmax": most,
         "texttemplate": "%{z:+.1f}", "xgap": 1, "ygap": 1, "hoverongaps": False,
         "colorscale": [[0, "#b35806"], [0.5, "--paper"], [1, "#542788"]],
@@ -196,6 +196,11 @@ def of_details(details: Details) -> tuple[Chart, ...]:
     return tuple(found)
 
 
+def _plain(text: str) -> str:
+    """For Plotly, which reads a few tags and entities in what it writes: the text itself, but not `&quot;`."""
+    return escaped(text, quote=False)
+
+
 def _figure(traces: Sequence[Any], layout: Figure) -> Figure:
     legend = {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"}
     common = {"margin": {"t": 12, "r": 12, "b": 44}, "legend": legend}
@@ -239,8 +244,8 @@ def _hover(point: Point, results: Results) -> str:
     row = results.row(_named(point))
     metric = row.metrics[results.primary]
     value, unit = shown_value(metric)
-    names = "<br>".join(escape(point.label).splitlines())
-    lines = [f"<b>{names}</b>", escape(f"{results.primary} {value:.4g} {unit}".strip())]
+    names = "<br>".join(_plain(point.label).splitlines())
+    lines = [f"<b>{names}</b>", _plain(f"{results.primary} {value:.4g} {unit}".strip())]
     if metric.ci95 is not None and unit == "%":
         lines[-1] += f" ({100 * metric.ci95[0]:.1f} to {100 * metric.ci95[1]:.1f})"
     if row.size_bytes is not None:

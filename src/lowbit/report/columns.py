@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lowbit.results import DeviceReport, Metric, Results, Row, milliseconds
 
 MISSING = "n/a"
+NONE = "–"  # nothing to tell: the float row's difference from itself
 REFERENCES = ("float32", "keras-float32")
 """Rows that differences are taken from: the first that is there."""
 
@@ -117,7 +118,7 @@ def columns(results: Results) -> tuple[Column, ...]:
         Column(
             heading="quantization", rank=15, fields=("quantization",), text=lambda row: row.quantization, right=False
         ),
-        Column(heading="guide's name", rank=14, text=lambda row: row.guide_name or "–", right=False),
+        Column(heading="guide's name", rank=14, text=lambda row: row.guide_name or NONE, right=False),
     )  # fmt: skip
 
 
@@ -144,7 +145,7 @@ def cells(column: Column, rows: Sequence[Row], footnotes: Footnotes) -> list[Cel
         text = column.text(row)
         number = column.number(row) if column.number else None
         if text is None and row.status != "ok":
-            rendered.append(Cell(row.status if column.tells_status else "–", missing=True))
+            rendered.append(Cell(row.status if column.tells_status else NONE, missing=True))
         elif text is None:
             reasons = [reason for name in column.fields if (reason := row.why_missing(name))]
             rendered.append(Cell(MISSING + (footnotes.mark(reasons[0]) if reasons else ""), missing=True))
@@ -180,7 +181,7 @@ def _metric_columns(results: Results) -> tuple[Column, ...]:
     def difference(row: Row) -> str | None:
         if name not in row.metrics or base_metric is None:
             return None
-        return "–" if row is base else _figure(row.metrics[name].value - base_metric.value, unit, "+z")
+        return NONE if row is base else _figure(row.metrics[name].value - base_metric.value, unit, "+z")
 
     def spread(row: Row) -> str | None:
         values = row.over_seeds.get(name, ())

@@ -10,7 +10,7 @@ from typing import Any
 from lowbit.errors import MissingExtraError
 from lowbit.report import charts
 from lowbit.report.charts import Chart
-from lowbit.report.columns import REFERENCES, Cell, Column, Footnotes, cells, columns
+from lowbit.report.columns import NONE, REFERENCES, Cell, Column, Footnotes, cells, columns
 from lowbit.report.plot import FAMILIES, chosen, family
 from lowbit.results import Details, Results, Row
 
@@ -136,7 +136,7 @@ def _run(number: int, results: Results, details: Details | None) -> Run:
 
 def _sorted_by(column: Column, row: Row, cell: Cell) -> str:
     """What a cell is sorted by: the number behind it, else its text; nothing for a missing figure."""
-    if cell.missing:
+    if cell.missing or cell.text == NONE:
         return ""
     number = column.number(row) if column.number else None
     return cell.text if number is None else repr(number)

@@ -18,10 +18,10 @@ from lowbit.compare import Comparison
 from lowbit.compare.jobs import finishing, writing
 from lowbit.errors import ExportError, InputError, MissingExtraError
 from lowbit.files import sha256
-from lowbit.results import MEASURED, Results
+from lowbit.results import MEASURED, Details, Results
 
 Again = Callable[..., tuple[Comparison, list[str]]]
-DRAWN = {"tables", "tradeoff"}  # drawn again when a row's seconds changed
+DRAWN = {"tables", "tradeoff", "details", "report"}  # drawn again when a row's seconds changed
 
 
 def models(folder: Path) -> dict[str, str]:
@@ -67,7 +67,8 @@ def test_the_verdict_names_files_of_the_run_and_auto_rows_are_those_files(finish
 
 def test_the_folder_holds_everything(finished: Comparison) -> None:
     folder = finished.folder
-    for name in ("results.json", "table.md", "results.csv", "samples.png", "tradeoff.png", "models.zip", "summary.txt"):
+    drawn = ("table.md", "results.csv", "samples.png", "tradeoff.png", "models.zip", "summary.txt", "report.html")
+    for name in ("results.json", *drawn):
         assert (folder / name).stat().st_size > 0
     for name in models(folder):
         card = read_card(folder / "models" / name)
@@ -78,6 +79,24 @@ def test_the_folder_holds_everything(finished: Comparison) -> None:
     summary = (folder / "summary.txt").read_text()
     assert "models/keras-qat-w8a8.keras" in summary and "quantized" in summary.lower()
     assert Results.load(folder / "results.json") == finished.results
+
+
+def test_what_lies_behind_the_figures(finished: Comparison) -> None:
+    found = Details.load(finished.folder / "details.json")
+    row = finished.results.row("ptq-w8a8")
+    assert set(found.training) == {"keras-float32", "keras-qat-w8a8"}
+    assert len(found.training["keras-float32"].logs["val_accuracy"]) == 3
+    assert found.classes is not None and sum(found.classes.total) == 899
+    assert sum(found.classes.correct["ptq-w8a8"]) == row.metrics["accuracy"].correct
+    changes = found.changes["ptq-w8a8"]
+    assert changes.lost + changes.gained + changes.other == round(899 * (1 - (row.agreement_with_float or 0)))
+    base = finished.results.row("float32").metrics["accuracy"].correct or 0
+    assert changes.gained - changes.lost == (row.metrics["accuracy"].correct or 0) - base
+    assert set(found.pictures) == {str(one.position) for change in found.changes.values() for one in change.samples}
+    parts = found.sizes["ptq-w8a8"]
+    assert parts.constants + parts.scales + parts.zero_points + parts.names + parts.structure == row.size_bytes
+    assert set(found.profiles) >= {"float32"} and found.profiles["float32"].whole_ms > 0
+    assert "auto-size" not in found.sizes and "CC BY 4.0" in (found.attribution or "")
 
 
 def test_a_finished_run_repeats_in_seconds_without_keras(options: dict[str, Any], copied: Path) -> None:

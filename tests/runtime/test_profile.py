@@ -25,16 +25,17 @@ def chained(cut: Pieces, pieces, value):
     return known
 
 
-@pytest.mark.parametrize("kind", ["float32", "w8a8", "w4a8", "w8a16", "dynamic"])
+@pytest.mark.parametrize("kind", ["float32", "w8a8", "w4a8", "w8a16", "dynamic", "weight"])
 def test_the_pieces_together_compute_the_file(files, images, kind):
     content = files[kind].read_bytes()
     cut, whole = Pieces(content), Runner(content)
     assert sorted(position for piece in cut.pieces for position in piece.positions) == list(range(whole.nodes))
     (first,), (last,) = (whole.interpreter.get_input_details(), whole.interpreter.get_output_details())
     expected = predict(files[kind], [images[:1]]).outputs
-    for pieces in (cut.pieces, [op for piece in cut.pieces for op in cut.ops_of(piece)]):
+    alone = [op for piece in cut.pieces for op in cut.ops_of(piece) if not op.idle]
+    for pieces in (cut.pieces, alone):
         found = chained(cut, pieces, {first["name"]: images[:1]})
-        if kind == "dynamic":
+        if kind in ("dynamic", "weight"):
             np.testing.assert_allclose(found[last["name"]], expected, atol=1e-6)
         else:
             np.testing.assert_array_equal(found[last["name"]], expected)
@@ -46,6 +47,13 @@ def test_equal_work_has_an_equal_key(files):
     assert len({op.key for op in ops}) == len(ops)  # every op of this net has shapes of its own
     again = Pieces(files["w8a8"].read_bytes())
     assert [piece.key for piece in again.pieces] == [piece.key for piece in cut.pieces]
+
+
+def test_weights_that_are_unpacked_once_take_no_time(files):
+    found = profile(files["weight"])
+    (unpacking,) = [kind for kind in found.kinds if kind.op == "DEQUANTIZE"]
+    assert unpacking.count >= 3 and unpacking.share == 0
+    assert sum(kind.count for kind in found.kinds) == Runner.open(files["weight"]).nodes
 
 
 @pytest.mark.parametrize("kind", ["w8a8", "w8a16"])

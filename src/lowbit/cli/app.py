@@ -32,7 +32,6 @@ app = typer.Typer(
     cls=OneLineErrors,
     help="Make trained Keras 3 models small and fast enough for the edge, and see what that costs.",
     epilog="Begin with:  lowbit compare",
-    add_completion=False,
     no_args_is_help=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

@@ -4,6 +4,8 @@
 from types import TracebackType
 from typing import Any, Self
 
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -13,23 +15,35 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
+from lowbit.cli.live_rows import LiveRows
 from lowbit.cli.session import Session
+
+TIME_WIDTH = 7  # characters of 0:00:00, which a narrow terminal leaves whole
 
 
 class _Bars:
     """Context in which bars are drawn."""
 
-    _bars: Progress
+    _live: Live
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        self._live.stop()
+
+
+def _live(session: Session, *renderables: RenderableType) -> Live:
+    """Drawn over itself on a terminal, and gone when it ends; nothing elsewhere."""
+    live = Live(Group(*renderables), console=session.err, transient=True, refresh_per_second=8)
+    if session.quiet or not session.err.is_terminal:
+        live = Live(console=Console(quiet=True), auto_refresh=False)
+    return live
 
 
 class ShownProgress(_Bars):
@@ -42,14 +56,19 @@ class ShownProgress(_Bars):
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
+            TimeElapsedColumn(table_column=Column(min_width=TIME_WIDTH)),
             TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[remark]}", style="dim", markup=False),
+            TimeRemainingColumn(table_column=Column(min_width=TIME_WIDTH)),
+            TextColumn(
+                "{task.fields[remark]}",
+                style="dim",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis"),
+            ),
             console=session.err,
-            transient=True,
-            disable=not self._draws,
         )
+        self._rows = LiveRows()
+        self._live = _live(session, self._rows, self._bars)
         self._jobs: TaskID | None = None
         self._training: TaskID | None = None
         self._failure: str | None = None  # told with the next event: one that ends the command is its error anyway
@@ -69,6 +88,7 @@ class ShownProgress(_Bars):
             return
         self._end_training()
         self._tell_failure()
+        self._rows.on_job(event)
         if self._jobs is None:
             self._jobs = self._bars.add_task("jobs", total=event.total, remark="")
         done = event.index - (event.kind == "started")
@@ -119,9 +139,8 @@ class ShownSamples(_Bars):
             TextColumn("left"),
             TimeRemainingColumn(),
             console=session.err,
-            transient=True,
-            disable=not session.err.is_terminal or session.quiet,
         )
+        self._live = _live(session, self._bars)
         self._task = self._bars.add_task("samples", total=None, rate="")
 
     def on_progress(self, done: int, total: int) -> None:

@@ -15,13 +15,22 @@ from lowbit.runtime.interpreter import Runner
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Ops that run at a stretch, by their positions in the file; `key` is the same for pieces that do equal work."""
+    """Ops that run at a stretch, by their positions in the file; `key` is the same for pieces that do equal work.
+
+    `idle`: all of them read constants only, so they are computed once, when the file is opened.
+    """
 
     positions: tuple[int, ...]
     ops: tuple[str, ...]
     delegated: bool
     key: tuple[Any, ...]
     tensor: int  # the number of the last op's output, by which its layer is known
+    idle: bool = False
+
+    @property
+    def op(self) -> str:
+        """What a piece of one op computes; those before it only unpack what it reads."""
+        return self.ops[-1]
 
 
 class Pieces:
@@ -38,8 +47,19 @@ class Pieces:
         self.pieces = tuple(self._piece(positions, is_taken) for positions, is_taken in sorted(found))
 
     def ops_of(self, piece: Piece) -> tuple[Piece, ...]:
-        """Each op of a piece as a piece of its own."""
-        return tuple(self._piece((position,), piece.delegated) for position in piece.positions)
+        """Each op of a piece as a piece of its own, with the idle ones that it reads."""
+        operators = self._graph.operators
+        makers = {
+            int(number): position
+            for position in piece.positions
+            if self._is_idle(operators[position])
+            for number in operators[position].outputs
+        }
+        alone = []
+        for position in piece.positions:
+            reads = {makers[int(number)] for number in operators[position].inputs if int(number) in makers}
+            alone.append(self._piece((*sorted(reads), position), piece.delegated))
+        return tuple(alone)
 
     def content(self, piece: Piece) -> bytes:
         """A file that computes the piece alone: its inputs are what it reads, its outputs what others read of it."""
@@ -65,7 +85,12 @@ class Pieces:
             delegated=delegated,
             key=tuple(self._key(operator) for operator in operators),
             tensor=int(operators[-1].outputs[0]),
+            idle=all(self._is_idle(operator) for operator in operators),
         )
+
+    def _is_idle(self, operator: Any) -> bool:
+        read = [int(number) for number in operator.inputs if number >= 0]
+        return bool(read) and not any(self._is_fed(number) for number in read)
 
     def _key(self, operator: Any) -> tuple[Any, ...]:
         tensors = [self._graph.tensors[int(number)] for number in [*operator.inputs, *operator.outputs] if number >= 0]

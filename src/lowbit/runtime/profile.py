@@ -27,13 +27,14 @@ def profile(path: str | os.PathLike[str], *, threads: int = 1) -> Profile:
     content = read_content(path)
     graphs = read_graphs(content, path)
     cut = Pieces(content)
-    wanted = {piece.key: piece for piece in cut.pieces}
-    wanted |= {op.key: op for piece in cut.pieces if len(piece.positions) > 1 for op in cut.ops_of(piece)}
+    several = [piece for piece in cut.pieces if len(piece.positions) > 1]
+    parts = [*cut.pieces, *(op for piece in several for op in cut.ops_of(piece))]
+    wanted = {part.key: part for part in parts if not part.idle}
     shares, whole_ms = _shares(path, cut, list(wanted.values()), threads)
     single = [one for piece in cut.pieces for one in _split(cut, piece, shares)]
     kinds: dict[tuple[str, bool], list[float]] = defaultdict(list)
     for op, share in single:
-        kinds[op.ops[0], op.delegated].append(share)
+        kinds[op.op, op.delegated].append(share)
     times = [
         OpTime(op=name, count=len(found), delegated=delegated, share=sum(found))
         for (name, delegated), found in kinds.items()
@@ -46,7 +47,7 @@ def profile(path: str | os.PathLike[str], *, threads: int = 1) -> Profile:
         delegated_share=sum(time.share for time in times if time.delegated),
         kinds=tuple(sorted(times, key=lambda time: -time.share)),
         slowest=tuple(
-            SlowOp(op=op.ops[0], layer=names[op.tensor], delegated=op.delegated, share=share) for op, share in slowest
+            SlowOp(op=op.op, layer=names[op.tensor], delegated=op.delegated, share=share) for op, share in slowest
         ),
         arena_bytes=arena_bytes(graphs),
         reasons=(),
@@ -55,12 +56,12 @@ def profile(path: str | os.PathLike[str], *, threads: int = 1) -> Profile:
 
 
 def _split(cut: Pieces, piece: Piece, shares: Mapping[object, float]) -> list[tuple[Piece, float]]:
-    """The ops of a piece with their parts of its share, in proportion to what each takes alone."""
+    """The ops of a piece with their parts of its share, in proportion to what each takes alone; idle ones take none."""
     ops = cut.ops_of(piece)
     if len(ops) == 1:
-        return [(piece, shares[piece.key])]
-    total = sum(shares[op.key] for op in ops)
-    return [(op, shares[piece.key] * shares[op.key] / total) for op in ops]
+        return [(piece, shares.get(piece.key, 0.0))]
+    total = sum(shares.get(op.key, 0.0) for op in ops)
+    return [(op, shares[piece.key] * shares.get(op.key, 0.0) / total) for op in ops]
 
 
 def _shares(

@@ -6,10 +6,13 @@ A dataclass may name computed properties in `DERIVED`: they are written for read
 """
 
 import dataclasses
+import json
 import math
+import os
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from lowbit.errors import FileFormatError, InputError
@@ -49,6 +52,22 @@ def decode(cls: type[T], data: Any, source: str) -> T:
             expected=f"a {cls.__name__} as lowbit writes it",
             mend="write the file again with this version of lowbit",
         ) from error
+
+
+def load(cls: type[T], path: str | os.PathLike[str], *, schema: int, expected: str, mend: str) -> T:
+    """The dataclass `cls` from the JSON file of `encode`, whose `schema` must be this one.
+
+    Raises FileFormatError, in these words, for a missing or damaged file, another schema or a wrong field.
+    """
+    source = os.fspath(path)
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileFormatError(received=f"{source}: {error}", expected=expected, mend=mend) from error
+    found = data.get("schema") if isinstance(data, dict) else None
+    if found != schema:
+        raise FileFormatError(received=f"{source}: schema {found!r}", expected=expected, mend=mend)
+    return decode(cls, data, source)
 
 
 def _fit(hint: Any, data: Any, where: str) -> Any:

@@ -8,11 +8,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 from lowbit import records
-from lowbit.errors import FileFormatError
 from lowbit.files import write_text
 from lowbit.results.profile import Profile
 from lowbit.results.sizes import SizeParts
@@ -77,8 +75,6 @@ class Details:
     notes       reasons for parts that are empty, by name
     """
 
-    DERIVED: ClassVar[tuple[str, ...]] = ()
-
     schema: int = DETAILS_SCHEMA
     training: Mapping[str, Curve] = field(default_factory=dict)
     classes: ClassAccuracy | None = None
@@ -97,19 +93,10 @@ class Details:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Raises FileFormatError for a missing, damaged or unknown file."""
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise _unreadable(path, str(error)) from error
-        found = data.get("schema") if isinstance(data, dict) else None
-        if found != DETAILS_SCHEMA:
-            raise _unreadable(path, f"schema {found!r}")
-        return records.decode(cls, data, str(path))
-
-
-def _unreadable(path: str | os.PathLike[str], found: str) -> FileFormatError:
-    return FileFormatError(
-        received=f"{os.fspath(path)}: {found}",
-        expected=f"details of a run, schema {DETAILS_SCHEMA}",
-        mend="run `lowbit compare` again; the report is complete without them but for what lies behind its figures",
-    )
+        return records.load(
+            cls,
+            path,
+            schema=DETAILS_SCHEMA,
+            expected=f"details of a run, schema {DETAILS_SCHEMA}",
+            mend="run `lowbit compare` again; a report can do without them, but tells less",
+        )

@@ -4,11 +4,9 @@
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from lowbit import records
-from lowbit.errors import FileFormatError
 from lowbit.results.figures import LatencyRatio, LatencyResult
 
 SCHEMA = 1
@@ -55,19 +53,10 @@ class DeviceReport:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Raises FileFormatError for a missing, damaged or unknown file."""
-        try:
-            data: Any = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise _unreadable(path, str(error)) from error
-        found = data.get("schema") if isinstance(data, dict) else None
-        if found != SCHEMA or "device" not in data:
-            raise _unreadable(path, f"schema {found!r}")
-        return records.decode(cls, data, str(path))
-
-
-def _unreadable(path: str | os.PathLike[str], found: str) -> FileFormatError:
-    return FileFormatError(
-        received=f"{path}: {found}",
-        expected=f"latencies as lowbit writes them, schema {SCHEMA}",
-        mend="write it on the device: lowbit benchmark FILE... --json > device.json",
-    )
+        return records.load(
+            cls,
+            path,
+            schema=SCHEMA,
+            expected=f"latencies as lowbit writes them, schema {SCHEMA}",
+            mend="write it on the device: lowbit benchmark FILE... --json > device.json",
+        )

@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-backends check clean
+.PHONY: demo test test-slow test-backends check docs clean
 
 demo: $(READY)  ## the main job on real data: the guide's table, complete, in about two minutes
 	$(BIN)/lowbit compare
@@ -25,8 +25,11 @@ check: $(READY)  ## lint, format of imports, types, and the rooms of the archite
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
+docs: $(READY)  ## the documentation as a site, in docs/_build; a warning is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs docs/_build
+
 clean:  ## remove the environment and caches; runs/ stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) docs/_build .pytest_cache .mypy_cache .ruff_cache
 
 # The pinned environment. lowbit itself is installed editable, without touching the pins.
 $(READY): requirements-dev.txt pyproject.toml

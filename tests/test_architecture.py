@@ -35,13 +35,17 @@ ROOMS["recipes"] = {*ROOMS} - {"data", "zoo"}  # takes any batches and any model
 ROOMS["engines"] = BOTTOM  # knows nothing of quantization
 ROOMS["report"] = {"results", *BOTTOM}
 ROOMS["compare"] = {*ROOMS}
+ROOMS["studies"] = {*ROOMS}
 ROOMS["cli"] = {*ROOMS}
 ROOMS["__init__"] = {*ROOMS, "_registration"} - {"cli"}
 ROOMS["_registration"] = {"simulation"}  # a part of the front door
 
 # Heavy packages: the rooms or files that may import them.
 HEAVY = {
-    "keras": ("quantizers/", "graph/", "zoo/", "simulation/", "training/", "qat/", "export/", "recipes/", "compare/"),
+    "keras": (
+        "quantizers/", "graph/", "zoo/", "simulation/", "training/", "qat/", "export/", "recipes/", "compare/",
+        "studies/",
+    ),
     "tensorflow": (
         "export/template.py", "export/direct.py", "data/tfds_sets.py", "quantizers/on_tensorflow.py",
         "quantizers/replicas.py",

@@ -2,7 +2,7 @@
 """How a function becomes a command: the options that every command has, and a session around it."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -36,3 +36,9 @@ def add(app: typer.Typer, function: Callable[..., None], *, example: str) -> Non
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     setattr(run, "__signature__", inspect.Signature(parameters))  # noqa: B010 - functions do not declare it
     app.command(function.__name__, epilog=f"Example:  {example}")(run)
+
+
+def given(function: Callable[..., None], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a command's options those that differ from their default."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    return {one.name: values[one.name] for one in parameters if values[one.name] != one.default}

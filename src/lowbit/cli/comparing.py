@@ -11,6 +11,7 @@ import typer
 from lowbit.cli import command, options
 from lowbit.cli.progress import ShownProgress
 from lowbit.cli.session import ROW_FAILED, Session
+from lowbit.cli.studying import make_study
 from lowbit.errors import FileFormatError, InputError
 
 TRAINING, MEASURING, RUN = "Training", "Measuring", "Run"
@@ -71,11 +72,24 @@ def compare(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget earlier results of the folder.", rich_help_panel=RUN)
     ] = False,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            help="Make a study instead, such as deep_weeds: comparisons, experiments, one page. Takes --dataset, "
+            "--model-arg weights=FOLDER, --image-size, --seeds, --epochs, --out, --engine, --fresh.",
+            rich_help_panel=RUN,
+            show_default=False,
+            metavar="NAME",
+        ),
+    ] = None,
 ) -> None:
     """Train, quantize in every way, write, run and measure: one table.
 
     A run that was interrupted resumes; a finished one is shown again in seconds. Exit code 1: a row failed.
     """
+    if study is not None:
+        make_study(session, study, options.model_args(model_arg), command.given(compare, locals()))
+        return
     from lowbit.compare import compare as run_comparison
 
     with ShownProgress(session) as progress:

@@ -49,15 +49,16 @@ class LayerView:
 class Rule:
     """Settings for the layers that it selects; a setting left at None stays as it was.
 
-    match        a pattern over layer names and paths (`*`, `?`, `[abc]`; upper and lower case differ), the name or path
-                 of a layer or model made of others, for all inside it, or a function that takes a LayerView and says
-                 whether it is meant
-    layer_type   a class name such as "DepthwiseConv2D", or several; with `match`, both must fit
-    weights      bits of weights, 4 or 8
-    activations  bits of the layer's output, 8 or 16
-    per_channel  one scale for each output channel of the weights, or one for all
-    symmetric    zero point 0 for the layer's output, or any
-    keep_float   the layer stays float
+    Args:
+        match: a pattern over layer names and paths (`*`, `?`, `[abc]`; upper and lower case differ), the name or path
+            of a layer or model made of others, for all inside it, or a function that takes a LayerView and says
+            whether it is meant.
+        layer_type: a class name such as "DepthwiseConv2D", or several; with `match`, both must fit.
+        weights: bits of weights, 4 or 8.
+        activations: bits of the layer's output, 8 or 16.
+        per_channel: one scale for each output channel of the weights, or one for all.
+        symmetric: zero point 0 for the layer's output, or any.
+        keep_float: the layer stays float.
 
     Raises InputError for a rule without selector or setting, for other values, and for settings that exclude
     each other.

@@ -10,11 +10,12 @@ from typer.main import get_command
 
 from lowbit.cli.app import app
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "benchmarks" / "README.md",
+    *ROOT.glob("src/lowbit/studies/*.md"),
     *ROOT.glob("docs/**/*.md"),
 ]
 

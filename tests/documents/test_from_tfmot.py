@@ -13,7 +13,7 @@ import lowbit
 from lowbit.runtime import inspect
 from lowbit.simulation.fates import fates
 
-PAGE = (Path(__file__).parents[1] / "docs" / "from_tfmot.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "from_tfmot.md").read_text()
 BLOCKS = re.findall(r"```python lowbit\n(.*?)```", PAGE, re.DOTALL)
 TFMOT = [
     "quantize_model", "quantize_annotate_layer", "quantize_annotate_model", "quantize_apply", "quantize_scope",

@@ -14,11 +14,10 @@ import statistics
 from pathlib import Path
 
 import lowbit
+from lowbit.studies.deep_weeds import CONTROL, RECIPES
 from rounds import machine
 
-CONTROL = "float32-finetuned"
 GOALS = {"qat-w8a8": 0.3, "qat-w4a8": 1.5}  # percentage points below the control, at most, in the mean of seeds
-RECIPES = ("float32", CONTROL, "ptq-finetuned-w8a8", "qat-w8a8", "ptq-w4a8", "qat-w4a8")
 CONTROL_GOAL = 72.0  # percent
 
 

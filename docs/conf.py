@@ -18,6 +18,7 @@ myst_links_external_new_tab = True
 
 # Docstrings: `name` is code; types stand in the signature, and what raises is told in words.
 default_role = "code"
+smartquotes = False  # "w8a8" is typed as it stands there
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True

@@ -10,7 +10,7 @@ import argparse
 import keras
 
 import lowbit
-from lowbit import qat
+from lowbit import qat, training
 
 
 def main() -> None:
@@ -31,12 +31,14 @@ def main() -> None:
     found = lowbit.coverage(model)
     print(f"{found.macs_integer_share:.0%} of multiply-accumulates will run in integers")
 
+    training.unfreeze(model)  # a base that was frozen for its first training is trained now
     simulation = lowbit.quantize_model(model, "w8a8", calibration=data.calibration().batches(32))
     lowbit.export(simulation, "ptq.tflite", parity=data.validation.batches(32))
     print(f"rounded: {lowbit.evaluate('ptq.tflite', data).accuracy:.1%}")
 
     train = data.train.batches(32, shuffle=True)
-    qat.fit(simulation, train, data.validation.batches(32), epochs=asked.epochs, learning_rate=1e-3)
+    validation = data.validation.batches(32)
+    qat.fit(simulation, train, validation, epochs=asked.epochs, learning_rate=1e-3, average_weights=True)
     written = lowbit.export(simulation, "qat.tflite", parity=data.validation.batches(32))
     print(f"trained with rounding: {lowbit.evaluate('qat.tflite', data).accuracy:.1%}")
     print(f"equal codes at the worst tensor: {written.parity.worst_equal:.2%}")

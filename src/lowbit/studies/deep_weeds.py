@@ -59,14 +59,7 @@ def _common(asked: Asked, part: str) -> dict[str, Any]:
     alpha = ALPHAS[part]
     weights = asked.weights
     if weights not in ("imagenet", "none"):
-        file = Path(weights) / f"mobilenet_v2_{alpha}_224_no_top.h5"
-        if not file.is_file():
-            raise InputError(
-                received=f"weights={weights}, without {file.name}",
-                expected="a folder with the weight files of MobileNetV2 that Keras publishes, alpha 1.0 and 0.35",
-                mend="put the file there, or leave it out to download the weights",
-            )
-        weights = str(file)
+        weights = str(_weight_file(Path(weights), alpha))
     return {
         "dataset": asked.dataset,
         "model": "mobilenet_v2",
@@ -74,6 +67,20 @@ def _common(asked: Asked, part: str) -> dict[str, Any]:
         "image_size": asked.image_size,
         "epochs": asked.epochs,
     }
+
+
+def _weight_file(folder: Path, alpha: str) -> Path:
+    """The file of this width, under the name that Keras publishes it by or that without what does not differ."""
+    end = f"{alpha}_224_no_top.h5"
+    names = (f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{end}", f"mobilenet_v2_{end}")
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(
+        received=f"weights={folder}, without {names[1]}",
+        expected=f"a folder with Keras's weight files of MobileNetV2, alpha 1.0 and 0.35, such as {names[0]}",
+        mend="put the file there, or leave weights out to download them",
+    )
 
 
 def experiments(asked: Asked, folders: Mapping[str, Path], results: Mapping[str, Results]) -> list[Job]:
@@ -123,6 +130,7 @@ def told(asked: Asked, results: Mapping[str, Results], figures: Mapping[str, Any
         "environment": tables.environment(small),
         "command": tables.command(asked),
         "seeds": str(asked.seeds),
+        "epochs": str(asked.epochs),
         "guide_table": tables.against_published(results[GUIDE], PUBLISHED),
         "small_table": tables.recipes(small, CONTROL),
         "large_table": tables.recipes(large, CONTROL),

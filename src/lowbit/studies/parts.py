@@ -9,12 +9,15 @@ from typing import Any
 from lowbit.engines import Job
 from lowbit.results import Results
 
+EPOCHS = 20
+"""At most, of each training, where nothing else is asked; the guide's number."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What is asked of a study: the data, where pretrained weights lie, the sides of images, how many seeds.
 
-    `weights` is "imagenet", or a folder of the files that Keras publishes, under their own names.
+    `weights` is "imagenet", "none", or a folder of the files that Keras publishes.
     """
 
     dataset: str

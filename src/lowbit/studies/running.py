@@ -17,12 +17,11 @@ from lowbit.errors import InputError
 from lowbit.files import write_text
 from lowbit.results import Results
 from lowbit.studies.deep_weeds import DEEP_WEEDS
-from lowbit.studies.parts import Asked, Study
+from lowbit.studies.parts import EPOCHS, Asked, Study
 
 STUDIES: Mapping[str, Study] = {DEEP_WEEDS.name: DEEP_WEEDS}
 PAGE = "page"
 SEEDS = 3
-EPOCHS = 20  # at most, of each training; the guide's number
 
 
 @dataclass(frozen=True, kw_only=True)

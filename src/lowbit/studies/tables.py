@@ -8,7 +8,7 @@ from typing import Any
 
 from lowbit.errors import InputError
 from lowbit.results import Results, Row
-from lowbit.studies.parts import Asked
+from lowbit.studies.parts import EPOCHS, Asked
 
 NOT_THERE = "–"
 
@@ -89,6 +89,7 @@ def command(asked: Asked, study: str = "deep_weeds") -> str:
     """The command line that makes the page, with places as names that a reader fills in."""
     words = ["lowbit", "compare", "--study", study, "--seeds", str(asked.seeds)]
     words += ["--image-size", "x".join(map(str, dict.fromkeys(asked.image_size)))]
+    words += [] if asked.epochs == EPOCHS else ["--epochs", str(asked.epochs)]
     if asked.dataset != study:
         words += ["--dataset", asked.dataset.rstrip("/").rsplit("/", 1)[-1]]
     if asked.weights != "imagenet":

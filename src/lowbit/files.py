@@ -26,6 +26,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     model.save(temporary)
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(
+            received=f"output {path}, a device or a pipe",
+            expected="a file, which is replaced whole",
+            mend="choose another output path",
+        )
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import math
 import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +54,27 @@ def decode(cls: type[T], data: Any, source: str) -> T:
         ) from error
 
 
+def parse(text: str) -> Any:
+    """The JSON in a text that another may have edited; ValueError for what is none, or no writer of ours would write:
+    numbers beyond 64 bits, halves of characters, nesting without end.
+
+    >>> parse("[1, 2.5]")
+    [1, 2.5]
+    """
+    try:
+        data = json.loads(text, parse_int=_whole)
+        json.dumps(data, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return data
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 19:
+        raise ValueError(f"{digits[:20]}..., a number beyond 64 bits")
+    return int(digits)
+
+
 def load(cls: type[T], path: str | os.PathLike[str], *, schema: int, expected: str, mend: str) -> T:
     """The dataclass `cls` from the JSON file of `encode`, whose `schema` must be this one.
 
@@ -61,7 +82,7 @@ def load(cls: type[T], path: str | os.PathLike[str], *, schema: int, expected: s
     """
     source = os.fspath(path)
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = parse(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FileFormatError(received=f"{source}: {error}", expected=expected, mend=mend) from error
     found = data.get("schema") if isinstance(data, dict) else None
@@ -74,7 +95,7 @@ def _fit(hint: Any, data: Any, where: str) -> Any:
     """`data` as a value of the annotation `hint`; `where` is its place, for errors."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
-        return data
+        return _finite(data, where)
     if origin is types.UnionType:
         inner = next(part for part in parts if part is not types.NoneType)
         return None if data is None else _fit(inner, data, where)
@@ -95,6 +116,21 @@ def _fit(hint: Any, data: Any, where: str) -> Any:
     if hint is float and type(data) is int:
         data = float(data)
     return _expect(hint, data, where)
+
+
+def _finite(data: Any, where: str) -> Any:
+    for number in _numbers(data):
+        _expect(float, number, where)
+    return data
+
+
+def _numbers(data: Any) -> Iterator[float]:
+    """Every float inside plain JSON data."""
+    if isinstance(data, float):
+        yield data
+    elif isinstance(data, dict | list):
+        for item in data.values() if isinstance(data, dict) else data:
+            yield from _numbers(item)
 
 
 def _expect(kind: type, data: Any, where: str) -> Any:

@@ -94,6 +94,11 @@ def test_compare_options(lowbit, options: tuple[str, ...], words: tuple[str, ...
         (("benchmark", "missing.tflite"), ("missing.tflite",)),
         (("inspect", "model.txt"), ("model.txt", ".tflite")),
         (("report", "nowhere"), ("nowhere", "lowbit compare")),
+        (("compare", "--study", "nothing"), ("nothing", "deep_weeds")),
+        (("compare", "--study", "deep_weeds", "--recipes", "default"), ("--recipes", "--seeds")),
+        (("compare", "--study", "deep_weeds", "--seed", "0"), ("--seed",)),
+        (("compare", "--study", "deep_weeds", "--model-arg", "alpha=1.0"), ("alpha",)),
+        (("coverage", "small_cnn", "--image-size", "99999999999"), ("16384",)),
     ],
 )
 def test_other_commands(lowbit, command: tuple[str, ...], words: tuple[str, ...]) -> None:

@@ -181,6 +181,12 @@ def test_compare_and_report(lowbit) -> None:
     failed = lowbit("report", "run", "--fail-if", "size(ptq-w8a8) > 1k", "--fail-if", "parity(ptq-w8a8) < 1", "--json")
     assert failed.code == 1 and [gate["failed"] for gate in failed.json["gates"]] == [True, False]
     lowbit("report", "run", "--fail-if", "size(ptq-w8a8) is large").refused("is large", "number * NAME(RECIPE)")
+    refused = ("report", "run", "--fail-if", "siez(ptq-w8a8) > 1", "--html", "new.html", "--plots", "new")
+    lowbit(*refused).refused("siez")  # and nothing was written before
+    for word in ("run/results.json", "run/details.json", "run/models/float32.tflite"):
+        lowbit("report", "run", "--csv", word).refused(word, "belongs to the run")
+    lowbit("report", "run", "--csv", "same.x", "--markdown", "same.x").refused("same.x", "a file for each")
+    lowbit("report", "run", "--html", "").refused("empty")
     assert lowbit("report", "run", "--against", "run").code == 0
     Path("run/models/ptq-w8a8.tflite").unlink()
     assert "models/ptq-w8a8.tflite of row ptq-w8a8 is not in the folder" in lowbit("report", "run").err

@@ -61,3 +61,11 @@ def test_zipped_size_tells_noise_from_zeros(tmp_path):
     (tmp_path / "noise").write_bytes(os.urandom(10_000))
     assert zipped_size(tmp_path / "zeros") < 300
     assert 10_000 < zipped_size(tmp_path / "noise") < 10_300
+
+
+def test_a_device_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="pipe, a device or a pipe"):
+        write_text(pipe, "text")
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]

@@ -19,6 +19,8 @@ from lowbit.results import (
     TensorParity,
     Verdict,
 )
+from lowbit.results.details import ClassAccuracy, Curve
+from lowbit.results.sizes import SizeParts
 
 LATENCY = LatencyResult(median=0.5, p10=0.4, p90=0.7, runs=50, threads=1)
 TENSORS = (
@@ -184,6 +186,12 @@ def test_row_by_recipe():
         (lambda text: text.replace('"status": "ok"', '"status": "fine"'), "status='fine'"),
         (lambda text: text.replace('"command": "lowbit compare",', ""), "command"),
         (lambda text: text.replace('"ops": 24', '"ops": true'), "ops is 'True'"),
+        (lambda text: text.replace('"ops": 24', f'"ops": 1{"0" * 400}'), "beyond 64 bits"),
+        (lambda text: text.replace('"ops": 24', f'"ops": {"[" * 100_000}'), "nested too deeply"),
+        (lambda text: text.replace('"lowbit compare"', '"\\ud800"'), "surrogates not allowed"),
+        (lambda text: text.replace('"recipe": "ptq-w8a8"', '"recipe": "\\u001b[2J"'), "letters that can be printed"),
+        (lambda text: re.sub('"environment": {', '"environment": {"ram": NaN, ', text), "environment.ram is nan"),
+        (lambda text: re.sub('"dataset": {', '"dataset": {"counts": {"test": "many"}, ', text), "number of samples"),
     ],
 )
 def test_damaged_results_name_the_file_and_the_place(tmp_path, change, words):
@@ -202,3 +210,20 @@ def test_missing_results(tmp_path):
 def test_a_newer_writer_may_add_keys():
     text = results().to_json().replace('"seed": 0', '"mood": "good",\n "seed": 0', 1)
     assert Results.from_json(text) == results()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ClassAccuracy(names=(), total=(), correct={}), "one class at least"),
+        (lambda: ClassAccuracy(names=("a", "b"), total=(5, 5), correct={"x": (5,)}), "1 figures of x for 2 classes"),
+        (lambda: ClassAccuracy(names=("a",), total=(5,), correct={"x": (6,)}), "right answers of x 6"),
+        (lambda: ClassAccuracy(names=("a",), total=(5,), correct={"x": (-1,)}), "right answers of x -1"),
+        (lambda: Curve(logs={}, best_epoch=-3), "best epoch -3"),
+        (lambda: SizeParts(constants=-7, scales=0, zero_points=0, names=0, structure=0, floor=0), "constants -7"),
+        (lambda: LatencyRatio(reference="a", value=0.0, ci95=(0.0, 0.0), rounds=3), "latency ratio 0.0"),
+    ],
+)
+def test_figures_that_nothing_can_measure_are_refused(make, words):
+    with pytest.raises(InputError, match=words):
+        make()

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from lowbit import __version__
-from lowbit.cli import comparing, coverage, listing, making, measuring, timing
+from lowbit.cli import comparing, coverage, listing, making, measuring, reporting, timing
 from lowbit.cli.session import DONE, print_error
 
 
@@ -53,5 +53,5 @@ def _options(
 ) -> None: ...
 
 
-for group in (comparing, making, coverage, measuring, timing, listing):
+for group in (comparing, reporting, making, coverage, measuring, timing, listing):
     group.add_to(app)

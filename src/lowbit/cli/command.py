@@ -2,7 +2,7 @@
 """How a function becomes a command: the options that every command has, and a session around it."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -38,7 +38,7 @@ def add(app: typer.Typer, function: Callable[..., None], *, example: str) -> Non
     app.command(function.__name__, epilog=f"Example:  {example}")(run)
 
 
-def given(function: Callable[..., None], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a command's options those that differ from their default."""
-    parameters = list(inspect.signature(function).parameters.values())[1:]
-    return {one.name: values[one.name] for one in parameters if values[one.name] != one.default}
+def given(context: typer.Context) -> dict[str, Any]:
+    """The options of a command that were given, whatever their value."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name: context.params[name] for name, source in sources.items() if source and source.name != "DEFAULT"}

@@ -11,14 +11,15 @@ from lowbit.cli.session import ROW_FAILED, Session
 from lowbit.errors import InputError
 
 TAKEN = ("dataset", "image_size", "seeds", "epochs", "out", "engine", "fresh")
+OF_EVERY_COMMAND = ("study", "model_arg", "as_json", "verbose", "quiet", "debug")
 
 
 def make_study(session: Session, name: str, model_args: Mapping[str, str], given: Mapping[str, Any]) -> None:
-    """Run the study; `given` are the options that differ from their default.
+    """Run the study; `given` are the options of the command line.
 
     Raises InputError for an option that a study does not take.
     """
-    others = [option for option in given if option not in (*TAKEN, "study", "model_arg")]
+    others = [option for option in given if option not in (*TAKEN, *OF_EVERY_COMMAND)]
     others += [f"model-arg {word}" for word in model_args if word != "weights"]
     if others:
         raise InputError(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from lowbit import __version__, engines, records
 from lowbit.compare import environment
@@ -133,6 +134,25 @@ def compare(
         again = dataclasses.replace(settings, seed=number, seeds=1)
         others.append(_Run(again, seed_folder(folder, number), engine, on_event, fresh).complete(asked, None).results)
     return first.complete(asked, command, others)
+
+
+def check(
+    dataset: str = "digits",
+    model: str = "small_cnn",
+    *,
+    out: str | os.PathLike[str],
+    recipes: str | Sequence[str] = "default",
+    image_size: int | tuple[int, int] | None = None,
+    engine: str = "local",
+    fresh: bool = False,
+    on_event: Callable[[JobEvent], None] | None = None,
+    **settings: Any,
+) -> None:
+    """Raise what `compare` with these options would raise before it trains: model and data are opened in the folder."""
+    side = (image_size, image_size) if isinstance(image_size, int) else image_size
+    resolve(recipes)
+    asked = Settings(dataset=os.fspath(dataset), model=model, image_size=side, **settings)
+    _Run(asked, Path(out), engine, on_event, fresh).check()
 
 
 class _Run:

@@ -35,6 +35,12 @@ def within(name: str, value: float | None, low: float, high: float = math.inf) -
         raise InputError(received=f"{name} {value}", expected=bounds, mend="measure it again")
 
 
+def printable(name: str, word: str) -> None:
+    """Raises InputError for a word that would do something to a terminal instead of standing there."""
+    if not word.isprintable():
+        raise InputError(received=f"{name} {word!r}", expected="letters that can be printed", mend="write it otherwise")
+
+
 def named(name: str, items: Mapping[str, Item], *, kind: str, of: str) -> Item:
     """The item of that name; raises InputError naming those there are."""
     if name not in items:

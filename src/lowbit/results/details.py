@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from lowbit import records
+from lowbit.errors import InputError
 from lowbit.files import write_text
+from lowbit.results.checks import within
 from lowbit.results.profile import Profile
 from lowbit.results.sizes import SizeParts
 
@@ -25,6 +27,9 @@ class Curve:
     logs: Mapping[str, tuple[float, ...]]
     best_epoch: int
 
+    def __post_init__(self) -> None:
+        within("best epoch", self.best_epoch, 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassAccuracy:
@@ -33,6 +38,17 @@ class ClassAccuracy:
     names: tuple[str, ...]
     total: tuple[int, ...]
     correct: Mapping[str, tuple[int, ...]]
+
+    def __post_init__(self) -> None:
+        for recipe, correct in {"total": self.total, **self.correct}.items():
+            if not len(correct) == len(self.names) > 0:
+                raise InputError(
+                    received=f"{len(correct)} figures of {recipe} for {len(self.names)} classes",
+                    expected="one for each class, of one class at least",
+                    mend="run `lowbit compare` again",
+                )
+            for own, of in zip(correct, self.total, strict=True):
+                within(f"right answers of {recipe}", own, 0, of)
 
 
 @dataclass(frozen=True, kw_only=True)

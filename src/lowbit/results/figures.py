@@ -63,7 +63,8 @@ class LatencyRatio:
     rounds: int
 
     def __post_init__(self) -> None:
-        within("latency ratio", self.value, 0)
+        if not self.value > 0:
+            raise InputError(received=f"latency ratio {self.value}", expected="above 0", mend="measure it again")
 
 
 def milliseconds(value: float) -> str:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 from lowbit import records
 from lowbit.errors import FileFormatError, InputError
 from lowbit.files import sha256, write_text
-from lowbit.results.checks import named, one_of, reasoned, within
+from lowbit.results.checks import named, one_of, printable, reasoned, within
 from lowbit.results.device import DeviceReport
 from lowbit.results.figures import LatencyRatio, LatencyResult, Metric
 from lowbit.results.parity import ParityResult
@@ -155,6 +155,15 @@ class Results:
                 expected="at least one row, each of another recipe",
                 mend="run `lowbit compare` again",
             )
+        for recipe in recipes:
+            printable("recipe", recipe)
+        counts = self.dataset.get("counts", {})
+        if not isinstance(counts, Mapping) or not all(type(count) is int and count >= 0 for count in counts.values()):
+            raise InputError(
+                received=f"dataset counts {str(counts)[:60]}",
+                expected="the number of samples of each split",
+                mend="run `lowbit compare` again",
+            )
 
     def with_device(self, report: DeviceReport) -> Self:
         """With latencies of another machine, in place of those that a machine of the same name gave before.
@@ -196,7 +205,7 @@ class Results:
     def from_json(cls, text: str, *, source: str = "results.json") -> Self:
         """Raises FileFormatError, naming `source`, for damaged JSON, another schema or a wrong field."""
         try:
-            data = json.loads(text)
+            data = records.parse(text)
         except ValueError as error:
             raise _unreadable(source, f"no readable JSON ({error})") from error
         found = data.get("schema") if isinstance(data, dict) else None

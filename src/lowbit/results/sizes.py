@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass
 
+from lowbit.results.checks import within
+
 
 @dataclass(frozen=True, kw_only=True)
 class SizeParts:
@@ -22,6 +24,10 @@ class SizeParts:
     names: int
     structure: int
     floor: int
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            within(f"bytes of {name}", value, 0)
 
     @property
     def above_floor(self) -> float:

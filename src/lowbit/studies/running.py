@@ -11,7 +11,8 @@ from typing import Any
 
 from lowbit import engines
 from lowbit.compare import compare, environment
-from lowbit.compare.folder import prepare
+from lowbit.compare.folder import keep_only_if_begun, prepare
+from lowbit.compare.run import check
 from lowbit.engines import Job, JobEvent, JobResult
 from lowbit.errors import InputError
 from lowbit.files import write_text
@@ -20,7 +21,7 @@ from lowbit.studies.deep_weeds import DEEP_WEEDS
 from lowbit.studies.parts import EPOCHS, Asked, Study
 
 STUDIES: Mapping[str, Study] = {DEEP_WEEDS.name: DEEP_WEEDS}
-PAGE = "page"
+PAGE, EXPERIMENTS = "page", "experiments"
 SEEDS = 3
 
 
@@ -75,16 +76,22 @@ def study(
     chosen = STUDIES[name]
     side = image_size or chosen.image_size
     asked = Asked(
-        dataset=dataset or chosen.default_dataset,
+        dataset=chosen.default_dataset if dataset is None else dataset,
         weights=weights,
         image_size=(side, side) if isinstance(side, int) else side,
         seeds=seeds,
         epochs=epochs,
     )
     folder = Path(f"runs/study-{name}") if out is None else Path(out)
-    results, folders = {}, {}
-    for part in chosen.parts(asked):
-        folders[part.name] = folder / part.name
+    parts = chosen.parts(asked)
+    folders = {part.name: folder / part.name for part in parts}
+    with keep_only_if_begun(folder):
+        for place in (*folders.values(), folder / EXPERIMENTS, folder / PAGE):
+            prepare(place)
+        for part in parts:
+            check(out=folders[part.name], engine=engine, fresh=fresh, on_event=on_event, **part.settings)
+    results = {}
+    for part in parts:
         made = compare(out=folders[part.name], engine=engine, fresh=fresh, on_event=on_event, **part.settings)
         results[part.name] = made.results
     figures = _experiments(chosen.experiments(asked, folders, results), folder, engine, fresh, on_event)
@@ -99,8 +106,7 @@ def _experiments(
     jobs: Sequence[Job], folder: Path, engine: str, fresh: bool, on_event: Callable[[JobEvent], None] | None
 ) -> dict[str, Any]:
     """The figures of the experiments by their names; raises the error of one that fails."""
-    place = folder / "experiments"
-    prepare(place)
+    place = folder / EXPERIMENTS
     done: Mapping[str, JobResult] = engines.get(engine)(
         jobs, place, circumstances=environment.code_and_libraries(), on_event=on_event, fresh=fresh
     )

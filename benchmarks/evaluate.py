@@ -48,6 +48,17 @@ def invoke_rate(path: Path, image: np.ndarray) -> float:
     return count / (time.perf_counter() - started)
 
 
+def processes_rate(path: Path, count: int) -> float:
+    """Calls of `invoke` in a second of `count` processes that do nothing else, together: what the cores can give."""
+    code = f"import evaluate, numpy; print(evaluate.invoke_rate({str(path)!r}, numpy.zeros(({SIDE}, {SIDE}, 3), 'f4')))"
+    words, here = [sys.executable, "-c", code], Path(__file__).parent
+    started = [
+        subprocess.Popen(words, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(count)
+    ]
+    return sum(float(process.communicate()[0]) for process in started)
+
+
 def lowbit_rate(path: Path, images: np.ndarray, labels: np.ndarray) -> float:
     """Samples in a second through `lowbit.runtime.predict`, interpreters and trials included."""
     starts = range(0, len(images), BATCH)
@@ -123,12 +134,14 @@ def main() -> None:
     generator = np.random.default_rng(0)
     images = generator.uniform(-1, 1, (asked.samples, SIDE, SIDE, 3)).astype("float32")
     labels = generator.integers(0, 9, asked.samples)
+    cores = runtime.cores()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         export(loaded.model, path, spec="w8a8", calibration=[images[:32]])
         found = interleaved(
             {
                 "invoke alone, one thread": lambda: invoke_rate(path, images[0]),
+                "invoke alone, a process a core": lambda: processes_rate(path, cores),
                 "lowbit.runtime.predict, all cores": lambda: lowbit_rate(path, images, labels),
                 "the guide's loop": lambda: guide_rate(path, images, labels),
             },
@@ -136,10 +149,11 @@ def main() -> None:
         )
         show_memory(path, [int(word) for word in asked.images.split(",")], Path(folder))
     show(f"MobileNetV2 {ALPHA}, {SIDE} px, int8, {asked.samples} samples", found, "samples/s")
-    alone, ours, guide = found.values()
-    cores = runtime.cores()
+    alone, together, ours, guide = found.values()
     share = median_ratio(ours, alone) / cores
     print(f"  predict / ({cores} cores x invoke alone): {share:.2f} (goal {GOAL:g})")
+    print(f"  {cores} processes / ({cores} cores x invoke alone): {median_ratio(together, alone) / cores:.2f}")
+    print(f"  predict / {cores} processes: {median_ratio(ours, together):.2f}")
     print(f"  predict / the guide's loop: {median_ratio(ours, guide):.2f}")
     print(machine())
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lowbit.spec import Rule
 
 MOST_THREADS = 1024
-LARGEST_SIDE = 16384  # pixels
 
 DATA_HELP = "digits, a folder of images, a .npz file, package.module:function, or a tfds name."
 MODEL_HELP = "A .keras or .h5 file, package.module:function, or a zoo name such as small_cnn or mobilenet_v2."
@@ -84,17 +83,15 @@ def image_size(word: str | None) -> tuple[int, int] | None:
     if word is None:
         return None
     sides = word.lower().split("x")
-    if not 1 <= len(sides) <= 2 or not all(_is_side(side) for side in sides):
+    if not 1 <= len(sides) <= 2 or not all(_is_size(side) for side in sides):
         raise InputError(
             received=f"--image-size {word[:40]}",
-            expected=f"a side of 2 to {LARGEST_SIDE} pixels, or 96x128",
+            expected="a side of at least 2 pixels, or 96x128",
             mend="pass --image-size 128",
         )
-    return int(sides[0]), int(sides[-1])
+    from lowbit.data.options import image_size_of
 
-
-def _is_side(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) < 9 and 2 <= int(word) <= LARGEST_SIDE
+    return image_size_of((int(sides[0]), int(sides[-1])))
 
 
 def input_shape(words: Sequence[str] | None) -> tuple[int, ...] | dict[str, tuple[int, ...]] | None:

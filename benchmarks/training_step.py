@@ -6,6 +6,7 @@ the other. The figure of a round is its fastest step; printed are median, smalle
 within rounds.
 
 Run: python benchmarks/training_step.py [--backends tensorflow,jax,torch] [--tfmot PYTHON] [--rounds 7] [--steps 5]
+     python benchmarks/training_step.py --onednn
 """
 
 import argparse
@@ -35,6 +36,7 @@ class Way(NamedTuple):
     tool: str
     backend: str
     python: str
+    onednn: str = ""  # TF_ENABLE_ONEDNN_OPTS; empty as the environment has it
 
     def label(self) -> str:
         return self.tool if self.backend == "tf_keras" else f"{self.backend} {self.tool}"
@@ -47,6 +49,7 @@ class Worker:
         paths = [str(HERE.parent / "src"), os.environ.get("PYTHONPATH", "")]
         settings = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
         settings |= {"TF_USE_LEGACY_KERAS": "1"} if way.backend == "tf_keras" else {"KERAS_BACKEND": way.backend}
+        settings |= {"TF_ENABLE_ONEDNN_OPTS": way.onednn} if way.onednn else {}
         command = [way.python, str(HERE / "step_worker.py"), way.tool, str(alpha), str(side), str(BATCH)]
         self._process = subprocess.Popen(
             command,
@@ -125,6 +128,20 @@ def show(name: str, position: int, found: Found) -> None:
         print()
 
 
+def show_onednn(name: str, found: Found) -> None:
+    """What oneDNN changes, in turns with the same steps without it."""
+    took = {(way.tool, way.onednn): values for way, (values, _) in found.items()}
+    print(f"\n{name}, batch {BATCH}, TensorFlow with oneDNN and without: ms a step")
+    for tool in ("float", "qat"):
+        off, on = took[tool, "0"], took[tool, "1"]
+        print(
+            f"  {tool:<6} without {statistics.median(off):.0f} ({min(off):.0f} to {max(off):.0f}), "
+            f"with {statistics.median(on):.0f} ({min(on):.0f} to {max(on):.0f}): {median_ratio(on, off):.2f} x"
+        )
+    ratio = median_ratio(took["qat", "1"], took["float", "0"])
+    print(f"  QAT step with it / float step without: {ratio:.2f}")
+
+
 def met(value: float, goal: float) -> str:
     return "met" if value <= goal else "NOT met"
 
@@ -135,7 +152,14 @@ def main() -> None:
     parser.add_argument("--tfmot", help="the Python of an environment with tensorflow-model-optimization and tf_keras")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=5, help="in a round")
+    parser.add_argument("--onednn", action="store_true", help="only TensorFlow, with oneDNN and without it")
     asked = parser.parse_args()
+    if asked.onednn:
+        for name, (alpha, side) in MODELS.items():
+            ways = [Way(tool, "tensorflow", sys.executable, on) for on in ("0", "1") for tool in ("float", "qat")]
+            show_onednn(name, measure(ways, alpha, side, asked.rounds, asked.steps))
+        print(machine())
+        return
     for position, (name, (alpha, side)) in enumerate(MODELS.items()):
         found: Found = {}
         for backend in asked.backends.split(","):

@@ -71,6 +71,7 @@ def test_a_study_is_made_and_resumed(small, tmp_path) -> None:
     scales, stale = made.experiments["scales"], made.experiments["stale"]
     assert set(scales) == {"float", "w8a8-channel", "w8a8-tensor"} and set(stale) == {"before", "stale", "measured"}
     assert all(one["total"] == 899 and one["correct"] > 700 for one in scales.values())
+    assert scales["w8a8-tensor"]["size_bytes"] < scales["w8a8-channel"]["size_bytes"]  # fewer scales
     accuracy = made.results["first"].rows[0].accuracy
     assert scales["float"]["correct"] == stale["before"]["correct"] == round(899 * accuracy)
     assert made.page.read_text() == PAGE.replace("$title", "digits").replace(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 # With more, kernels of one training step finish in varying order: three runs of MobileNetV2 gave three models.
 _REPEATABLE = {"TF_NUM_INTEROP_THREADS": "1"}
-# TensorFlow leaves oneDNN out on CPUs without AVX-512, where a training step takes 1.7 times as long without it (0013).
+# TensorFlow leaves oneDNN out on CPUs without AVX-512, where a training step takes 1.6 times as long without it (0013).
 _FAST = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "TF_CPP_MAX_VLOG_LEVEL": "0"}
 

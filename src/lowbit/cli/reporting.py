@@ -69,21 +69,21 @@ def report(
     if add:
         results = _with_devices(results, add)
     page = None if html is None and not open_page else html if html is not None else _default_page(run_dir)
-    texts = {
-        options.output(word): render
+    texts = [
+        (options.output(word), render)
         for word, render in (
             (markdown, lambda: renderers.markdown(results)),
             (csv, lambda: renderers.csv_text(results)),
             (page, lambda: renderers.html(results, _details(session, run_dir), others)),
         )
         if word is not None
-    }
+    ]
     pictures = (
         [] if plots is None else [options.output(str(Path(plots) / f"tradeoff{kind}")) for kind in (".png", ".svg")]
     )
-    _are_no_inputs([*texts, *pictures], [word for word in (markdown, csv, page) if word is not None], run_dirs, results)
+    _check_outputs([path for path, _ in texts] + pictures, run_dirs, results)
     gates = _gates(results, fail_if or [], against)
-    made = {path: render() for path, render in texts.items()}
+    made = {path: render() for path, render in texts}
     if add:
         results.save(_results_path(run_dir))
     for picture in pictures:
@@ -101,7 +101,7 @@ def report(
         session.exit_code = ROW_FAILED
 
 
-def _are_no_inputs(outputs: Sequence[Path], words: Sequence[str], run_dirs: Sequence[str], results: Any) -> None:
+def _check_outputs(outputs: Sequence[Path], run_dirs: Sequence[str], results: Any) -> None:
     """Raises InputError where an output is a file of a run or named twice."""
     places = [_results_path(run_dir).absolute().parent for run_dir in run_dirs]
     files = ["details.json", *(row.file for row in results.rows if row.file is not None)]
@@ -114,9 +114,9 @@ def _are_no_inputs(outputs: Sequence[Path], words: Sequence[str], run_dirs: Sequ
                 expected="another file: what was measured would be lost",
                 mend="choose another output path",
             )
-    if len({Path(word).resolve() for word in words}) < len(words):
+    if len({path.resolve() for path in outputs}) < len(outputs):
         raise InputError(
-            received=f"one output for several: {', '.join(words)}",
+            received=f"one output for several: {', '.join(map(str, outputs))}",
             expected="a file for each",
             mend="choose another output path",
         )

@@ -34,6 +34,7 @@ from lowbit.compare.subject import (
     sizes_of_data,
 )
 from lowbit.data import Dataset
+from lowbit.data.options import image_size_of
 from lowbit.engines import Job, JobEvent, JobResult
 from lowbit.errors import InputError
 from lowbit.recipes import SETS, Recipe, resolve
@@ -115,12 +116,11 @@ def compare(
     >>> comparison = compare("digits", "small_cnn", recipes="float32,ptq-w8a8")     # doctest: +SKIP
     >>> [(row.recipe, row.accuracy) for row in comparison.rows]                      # doctest: +SKIP
     """
-    side = (image_size, image_size) if isinstance(image_size, int) else image_size
     settings = Settings(
         dataset=os.fspath(dataset), model=os.fspath(model), epochs=epochs, qat_epochs=qat_epochs, batch_size=batch_size,
         lr=lr, qat_lr=qat_lr, patience=patience, freeze=freeze, calibration_samples=calibration_samples,
-        max_drop=max_drop, threads=threads, seed=seed, seeds=seeds, image_size=side, preprocess=preprocess,
-        model_args=dict(model_args or {}), metrics=tuple(metrics),
+        max_drop=max_drop, threads=threads, seed=seed, seeds=seeds, preprocess=preprocess,
+        image_size=image_size_of(image_size), model_args=dict(model_args or {}), metrics=tuple(metrics),
     )  # fmt: skip
     asked = resolve(recipes)
     forget()
@@ -149,9 +149,8 @@ def check(
     **settings: Any,
 ) -> None:
     """Raise what `compare` with these options would raise before it trains: model and data are opened in the folder."""
-    side = (image_size, image_size) if isinstance(image_size, int) else image_size
     resolve(recipes)
-    asked = Settings(dataset=os.fspath(dataset), model=model, image_size=side, **settings)
+    asked = Settings(dataset=os.fspath(dataset), model=model, image_size=image_size_of(image_size), **settings)
     _Run(asked, Path(out), engine, on_event, fresh).check()
 
 

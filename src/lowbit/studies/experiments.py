@@ -66,7 +66,7 @@ def one_scale(
         for name, rules in (("channel", ()), ("tensor", (Rule(match="*", per_channel=False),))):
             path = context.staging / f"{spec}-{name}.tflite"
             _write(trained, path, dataset, spec, rules)
-            found[f"{spec}-{name}"] = _share(evaluate(path, dataset))
+            found[f"{spec}-{name}"] = _share(evaluate(path, dataset)) | {"size_bytes": path.stat().st_size}
     return found
 
 

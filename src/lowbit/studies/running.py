@@ -13,6 +13,7 @@ from lowbit import engines
 from lowbit.compare import compare, environment
 from lowbit.compare.folder import keep_only_if_begun, prepare
 from lowbit.compare.run import check
+from lowbit.data.options import image_size_of
 from lowbit.engines import Job, JobEvent, JobResult
 from lowbit.errors import InputError
 from lowbit.files import write_text
@@ -39,11 +40,6 @@ class StudyResult:
     def ok(self) -> bool:
         """Whether no row of any comparison failed."""
         return all(row.status != "failed" for results in self.results.values() for row in results.rows)
-
-
-def names() -> tuple[str, ...]:
-    """The studies that there are."""
-    return tuple(STUDIES)
 
 
 def study(
@@ -74,11 +70,10 @@ def study(
         known = ", ".join(STUDIES)
         raise InputError(received=f"study {name!r}", expected=f"one of {known}", mend="choose one of these")
     chosen = STUDIES[name]
-    side = image_size or chosen.image_size
     asked = Asked(
         dataset=chosen.default_dataset if dataset is None else dataset,
         weights=weights,
-        image_size=(side, side) if isinstance(side, int) else side,
+        image_size=image_size_of(image_size) or (chosen.image_size, chosen.image_size),
         seeds=seeds,
         epochs=epochs,
     )

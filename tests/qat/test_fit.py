@@ -88,6 +88,19 @@ def test_probabilities_at_the_output_are_rounded_in_inference_only(digits, digit
     assert np.abs(training - np.rint(training)).max() > 0.1
 
 
+def test_a_model_that_was_loaded_may_have_a_layer_of_kerass_own_name():
+    """In a new process Keras's next name for an `Activation` is "activation", which a saved model may hold already."""
+    keras.utils.clear_session()
+    inputs = keras.Input((4,), name="features")
+    softmax = layers.Softmax(name="answer")
+    hidden = layers.Activation("tanh", name="activation")(layers.Dense(6, name="first")(inputs))
+    outputs = [softmax(layers.Dense(2, name=name)(hidden)) for name in ("left", "right")]
+    data = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
+    simulation = quantize_model(keras.Model(inputs, outputs), calibration=[data])
+    answers = simulation.with_unrounded_outputs().predict(data, verbose=0)
+    assert [answer.shape for answer in answers] == [(16, 2), (16, 2)]
+
+
 def test_frozen_statistics_of_a_new_batch_norm_are_told():
     inputs = keras.Input((4,))
     y = layers.BatchNormalization(name="norm")(layers.Dense(3, name="first")(inputs))

@@ -115,8 +115,10 @@ class QuantizedOperation(SimulatedLayer):
         """The function alone, on the KerasTensor that this layer takes; `output` is the one it makes."""
         if self.kind not in FIXED_RANGE:
             return output
-        (source,) = output._keras_history.operation._inbound_nodes[output._keras_history.node_index].input_tensors
-        return keras.layers.Activation(self.kind, dtype="float32")(source)
+        number = output._keras_history.node_index
+        (source,) = output._keras_history.operation._inbound_nodes[number].input_tensors
+        # Named after this layer and its use: Keras's own name, "activation", may be that of a layer of the model.
+        return keras.layers.Activation(self.kind, dtype="float32", name=f"{self.name}_unrounded_{number}")(source)
 
     def constants(self, integer: bool) -> dict[str, Constant]:
         if not integer:

@@ -39,7 +39,7 @@ def test_by_hand(results, condition, failed, found) -> None:
     ("condition", "told"),
     [
         ("accuracy_drop(ptq-w8a8)", r"NUMBER|number \(500k, 1.5M\)"),
-        ("acuracy(ptq-w8a8) > 1", "acuracy .*expected one of accuracy, accuracy_drop"),
+        ("acuracy(ptq-w8a8) > 1", "acuracy .*expected one of accuracy, drop, accuracy_drop"),
         ("accuracy(ptq-w8) > 1", "recipe 'ptq-w8'.*ptq-w8a8"),
         ("accuracy(ptq-w8a8) > one", "'one' in .*for example"),
         ("accuracy(ptq-w8a8) = 1", "for example: size"),
@@ -70,9 +70,76 @@ def test_against_an_older_run(results) -> None:
     assert check("accuracy_drop(ptq-w8a8, old.ptq-w8a8) > 2", newer, results).found == "2.5 > 2"
     assert check("size(ptq-w8a8) > size(old.ptq-w8a8)", newer, results).failed is False
     failed = [outcome.condition for outcome in regressions(newer, results, 1.0) if outcome.failed]
-    assert failed == ["accuracy_drop(ptq-w8a8, old.ptq-w8a8) > 1"]
+    assert failed == ["drop(ptq-w8a8, old.ptq-w8a8) > 1"]
     assert not any(outcome.failed for outcome in regressions(results, results, 1.0))
     assert len(regressions(results, results, 1.0)) == 8  # five accuracies, three parities
+
+
+@pytest.fixture
+def estimates(results):
+    """The run as one that estimates numbers: float32 is off by 2.0 in the mean, ptq-w8a8 by 2.1, qat-w8a8 by 1.5."""
+    errors = {"float32": 2.0, "ptq-w8a8": 2.1, "qat-w8a8": 1.5}
+    rows = []
+    for row in results.rows:
+        error = Metric(value=errors.get(row.recipe, 2.0), direction="lower", unit="")
+        explained = Metric(value=0.75 if row.recipe == "ptq-w8a8" else 0.8, unit="")
+        rows.append(dataclasses.replace(row, metrics={"mae": error, "r2": explained} if row.status == "ok" else {}))
+    return dataclasses.replace(results, rows=tuple(rows), primary="mae")
+
+
+@pytest.mark.parametrize(
+    ("condition", "failed", "found"),
+    [
+        ("drop(ptq-w8a8) > 4", True, "5 > 4"),  # percent of float32's error
+        ("drop(qat-w8a8) > 0", False, "-25 > 0"),
+        ("drop(qat-w8a8, ptq-w8a8) > 0", False, "-28.5714 > 0"),
+        ("mae(ptq-w8a8) > 2", True, "2.1 > 2"),
+        ("r2(ptq-w8a8) < 0.7", False, "0.75 < 0.7"),
+        ("mae(ptq-w8a16) > 2", True, "ptq-w8a16 failed: file did not load"),
+    ],
+)
+def test_metrics_of_other_tasks(estimates, condition, failed, found) -> None:
+    outcome = check(condition, estimates)
+    assert (outcome.failed, outcome.found) == (failed, found)
+
+
+def test_accuracy_of_a_run_without_it_is_told_what_there_is(estimates) -> None:
+    with pytest.raises(InputError, match="its main metric is mae"):
+        check("accuracy_drop(ptq-w8a8) > 1", estimates)
+    with pytest.raises(InputError, match="expected one of mae, drop, accuracy_drop, r2, agreement"):
+        check("accuracy(ptq-w8a8) > 1", estimates)
+
+
+def test_an_older_run_is_held_against_by_the_main_metric(results, estimates) -> None:
+    worse = [
+        dataclasses.replace(row, metrics={"mae": Metric(value=2.13, direction="lower", unit="")})
+        if row.recipe == "ptq-w8a8"
+        else row
+        for row in estimates.rows
+    ]
+    newer = dataclasses.replace(estimates, rows=tuple(worse))  # 2.1 -> 2.13: 1.43 %
+    failed = [outcome for outcome in regressions(newer, estimates, 1.0) if outcome.failed]
+    assert [outcome.condition for outcome in failed] == ["drop(ptq-w8a8, old.ptq-w8a8) > 1"]
+    assert failed[0].found == "1.42857 > 1"
+    with pytest.raises(InputError, match="judged by mae, held against one judged by accuracy"):
+        regressions(estimates, results, 1.0)
+
+
+def test_a_recipe_that_fails_now_fails_against_an_older_run(results) -> None:
+    rows = [
+        dataclasses.replace(row, status="failed", reason="file did not load") if row.recipe == "ptq-w8a8" else row
+        for row in results.rows
+    ]
+    outcomes = regressions(dataclasses.replace(results, rows=tuple(rows)), results, 1.0)
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    assert {outcome.found for outcome in failed} == {"ptq-w8a8 failed: file did not load"}
+
+
+def test_runs_without_a_recipe_in_common_are_refused(results) -> None:
+    first, *others = (row for row in results.rows if row.status == "ok")
+    one, rest = (dataclasses.replace(results, rows=rows) for rows in ((first,), tuple(others)))
+    with pytest.raises(InputError, match="without a recipe in common"):
+        regressions(one, rest, 1.0)
 
 
 def test_a_run_without_a_float_row(results) -> None:

@@ -47,7 +47,7 @@ def report(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(help="An older run: its rows are old.RECIPE in conditions; without any, none may lose accuracy."),
+        typer.Option(help="An older run: its rows are old.RECIPE in conditions; without any, none may get worse."),
     ] = None,
     plots: Annotated[
         str | None, typer.Option(help="Write the plots, .png and .svg, into this folder.", metavar="DIR")
@@ -82,7 +82,7 @@ def report(
         [] if plots is None else [options.output(str(Path(plots) / f"tradeoff{kind}")) for kind in (".png", ".svg")]
     )
     _check_outputs([path for path, _ in texts] + pictures, run_dirs, results)
-    gates = _gates(results, fail_if or [], against)
+    gates = _gates(session, results, fail_if or [], against)
     made = {path: render() for path, render in texts}
     if add:
         results.save(_results_path(run_dir))
@@ -122,11 +122,13 @@ def _check_outputs(outputs: Sequence[Path], run_dirs: Sequence[str], results: An
         )
 
 
-def _gates(results: Any, conditions: list[str], against: str | None) -> list[Any]:
+def _gates(session: Session, results: Any, conditions: list[str], against: str | None) -> list[Any]:
     """How the conditions ended; those of every older row where none is given."""
     from lowbit.report import check, regressions
 
     old = None if against is None else _load(against)
+    if old is not None and old.dataset.get("manifest") != results.dataset.get("manifest"):
+        session.note(f"warning: {against} was measured on other data, so metrics differ by that too")
     if old is not None and not conditions:
         return list(regressions(results, old, MAX_DROP))
     return [check(condition, results, old) for condition in conditions]

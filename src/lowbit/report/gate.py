@@ -3,14 +3,16 @@
 
     condition   value OPERATOR value          OPERATOR: > >= < <=
     value       NUMBER | [NUMBER *] call      NUMBER may end in k or M
-    call        NAME(recipe) | accuracy_drop(recipe, recipe)
+    call        NAME(recipe) | drop(recipe, recipe) | accuracy_drop(recipe, recipe)
 
-A recipe is a row of the run, `old.RECIPE` one of the run that it is held against. Read by hand: nothing is evaluated.
+NAME is a figure or a metric of the run. A recipe is a row of the run, `old.RECIPE` one of the run that it is held
+against. Read by hand: nothing is evaluated.
 """
 
 import operator
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -28,7 +30,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 _UNITS = {"": 1.0, "k": 1e3, "M": 1e6}
 _CONDITION = re.compile(r"(?P<left>[^<>=]+)(?P<operator>>=|<=|>|<)(?P<right>[^<>=]+)")
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)([kM]?)")
-_CALL = re.compile(r"(?:(?P<times>[^*]+)\*)?\s*(?P<name>\w+)\((?P<rows>[^()]+)\)")
+_CALL = re.compile(r"(?:(?P<times>[^*]+)\*)?\s*(?P<name>[\w.]+)\((?P<rows>[^()]+)\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +66,24 @@ def check(condition: str, results: Results, old: Results | None = None) -> Outco
 
 
 def regressions(results: Results, old: Results, max_drop: float) -> tuple[Outcome, ...]:
-    """Of every recipe that was ok in both runs: accuracy may not fall by more than `max_drop` points, nor parity."""
-    both = [row.recipe for row in results.rows if row.status == "ok" and _ok(old, row.recipe)]
+    """Of every recipe that was ok before: the main metric may not drop by more than `max_drop`, nor parity at all; one
+    that is not ok any more fails. Raises InputError for runs of another metric or without a recipe in common."""
+    if results.primary != old.primary:
+        raise InputError(
+            received=f"a run judged by {results.primary}, held against one judged by {old.primary}",
+            expected="runs of one task",
+            mend="name an older run of the same model",
+        )
+    common = [row.recipe for row in results.rows if _ok(old, row.recipe)]
+    if not common:
+        raise InputError(
+            received="two runs without a recipe in common that was ok in the older one",
+            expected="rows to compare",
+            mend="run the same recipes, or name rows in a condition: size(ptq-w8a8) > size(old.ptq-w4a8)",
+        )
     found = []
-    for recipe in both:
-        asked = (f"accuracy_drop({recipe}, old.{recipe}) > {max_drop:g}", f"parity({recipe}) < parity(old.{recipe})")
+    for recipe in common:
+        asked = (f"drop({recipe}, old.{recipe}) > {max_drop:g}", f"parity({recipe}) < parity(old.{recipe})")
         for condition in asked:
             with suppress(InputError):  # a figure that one of them has not
                 found.append(check(condition, results, old))
@@ -87,27 +102,40 @@ def _value(text: str, condition: str, results: Results, old: Results | None) -> 
         raise _unreadable(text, condition)
     times = 1.0 if found["times"] is None else _value(found["times"].strip(), condition, results, old)
     name, rows = found["name"], [word.strip() for word in found["rows"].split(",")]
-    if name not in FIGURES:
+    is_drop, known = name in _dropping(results), _names(results)
+    if name not in known:
         raise InputError(
-            received=f"{name} in {condition!r}", expected=f"one of {', '.join(FIGURES)}", mend=f"write {GRAMMAR}"
+            received=f"{name} in {condition!r}", expected=f"one of {', '.join(known)}", mend=f"write {GRAMMAR}"
         )
-    if len(rows) > (2 if name == "accuracy_drop" else 1):
+    if len(rows) > (2 if is_drop else 1):
         raise _unreadable(text, condition)
     given = [_row(word, results, old) for word in rows]
-    if name == "accuracy_drop" and len(given) == 1:
+    if is_drop and len(given) == 1:
         given.append(_reference(results))
     for row in given:
         if row.status != "ok":
             raise _NoFigures(f"{row.recipe} {row.status}: {row.reason}")
-    value = FIGURES[name](*given)
+    field, value = _figure(name, given, results)
     if value is None:
-        reason = given[0].why_missing(_FIELDS[name]) or "it was not measured"
+        other = f"its main metric is {results.primary}" if field == "metrics" else "it was not measured"
+        reason = given[0].why_missing(field) or other
         raise InputError(
             received=f"{text} in {condition!r}, which this run has not: {reason}",
             expected="a figure that was measured",
             mend="run the recipe again, or leave the condition out",
         )
     return times * value
+
+
+def _figure(name: str, rows: Sequence[Row], results: Results) -> tuple[str, float | None]:
+    """The field that a figure comes from, and its value."""
+    if name in (drops := _dropping(results)):
+        return "metrics", _drop(drops[name], *rows)
+    if name in FIGURES:
+        field, value = FIGURES[name]
+        return field, value(rows[0])
+    metric = rows[0].metrics.get(name)
+    return "metrics", None if metric is None else metric.value
 
 
 def _row(word: str, results: Results, old: Results | None) -> Row:
@@ -128,31 +156,38 @@ def _reference(results: Results) -> Row:
     return found
 
 
-def _drop(row: Row, reference: Row) -> float | None:
-    if row.accuracy is None or reference.accuracy is None:
+def _dropping(results: Results) -> dict[str, str]:
+    """What a drop is called -> the metric that drops."""
+    return {"drop": results.primary, "accuracy_drop": "accuracy"}
+
+
+def _names(results: Results) -> list[str]:
+    """All that a condition may ask for, each once."""
+    metrics = [name for row in results.rows for name in row.metrics]
+    return list(dict.fromkeys((results.primary, *_dropping(results), *metrics, *FIGURES)))
+
+
+def _drop(metric: str, row: Row, reference: Row) -> float | None:
+    """What a row is worse by: percentage points of a share, percent of the reference's value otherwise."""
+    own, other = row.metrics.get(metric), reference.metrics.get(metric)
+    if own is None or other is None:
         return None
-    return 100 * (reference.accuracy - row.accuracy)
+    worse = 100 * (other.value - own.value if own.direction == "higher" else own.value - other.value)
+    return worse if own.unit == "fraction" else worse / max(abs(other.value), sys.float_info.min)
 
 
-FIGURES: dict[str, Callable[..., float | None]] = {
-    "accuracy": lambda row: row.accuracy,
-    "accuracy_drop": _drop,
-    "agreement": lambda row: row.agreement_with_float,
-    "size": lambda row: row.size_bytes,
-    "zipped": lambda row: row.compressed_bytes,
-    "latency": lambda row: row.latency_ms.median if row.latency_ms else None,
-    "latency_ratio": lambda row: row.latency_ratio.value if row.latency_ratio else None,
-    "memory": lambda row: row.peak_memory_bytes,
-    "parity": lambda row: row.parity.worst_equal if row.parity else None,
-    "float_ops": lambda row: row.float_ops,
+FIGURES: dict[str, tuple[str, Callable[[Row], float | None]]] = {
+    "agreement": ("agreement_with_float", lambda row: row.agreement_with_float),
+    "size": ("size_bytes", lambda row: row.size_bytes),
+    "zipped": ("compressed_bytes", lambda row: row.compressed_bytes),
+    "latency": ("latency_ms", lambda row: row.latency_ms.median if row.latency_ms else None),
+    "latency_ratio": ("latency_ratio", lambda row: row.latency_ratio.value if row.latency_ratio else None),
+    "memory": ("peak_memory_bytes", lambda row: row.peak_memory_bytes),
+    "parity": ("parity", lambda row: row.parity.worst_equal if row.parity else None),
+    "float_ops": ("float_ops", lambda row: row.float_ops),
 }
-"""accuracy and agreement are fractions 0..1, the drop is in percentage points, sizes in bytes, latency in ms."""
-
-_FIELDS = {
-    "accuracy": "metrics", "accuracy_drop": "metrics", "agreement": "agreement_with_float", "size": "size_bytes",
-    "zipped": "compressed_bytes", "latency": "latency_ms", "latency_ratio": "latency_ratio",
-    "memory": "peak_memory_bytes", "parity": "parity", "float_ops": "float_ops",
-}  # fmt: skip
+"""What a condition calls it -> the row's field, and its value: shares are fractions 0..1, sizes in bytes, latency in
+ms."""
 
 
 def _unreadable(part: str, condition: str) -> InputError:

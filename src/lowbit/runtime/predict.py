@@ -25,7 +25,7 @@ from lowbit.runtime.interpreter import MOST_THREADS, Runner, read_content
 
 Outputs = dict[str, NDArray[Any]]
 
-WORTHWHILE_SECONDS = 0.005  # one call of this length hides what a call costs around its arithmetic
+WORTHWHILE_SECONDS = 0.01  # one call of this length hides what a call costs around its arithmetic
 LARGEST_BATCH = 32
 TASK_SECONDS = 0.008  # a task of this length hides what handing it to a thread costs
 MOST_CALLS = 8  # calls in one task: threads still finish together

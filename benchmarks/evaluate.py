@@ -101,18 +101,23 @@ def folder_of(count: int, source: Path, place: Path) -> Path:
     return place
 
 
+# A process begins with the highest memory of the one that started it, so it is started from a small one.
+STARTED_FROM_A_SMALL_PROCESS = """
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
+if done.returncode:
+    sys.exit(done.stderr)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps({**json.loads(done.stdout), "peak_kib": peak}))
+"""
+
+
 def evaluated(path: Path, folder: Path) -> tuple[float, float]:
     """Samples in a second and MB at its peak, of `lowbit evaluate` in a process of its own."""
-    words = ["evaluate", str(path), "--data", str(folder), "--preprocess=-1..1", "--json"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lowbit.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert process.stdout is not None
-    answer = json.loads(process.stdout.read())
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"lowbit evaluate ended with {status}")
-    return answer["samples_per_second"], usage.ru_maxrss / 1024
+    words = ["-m", "lowbit.cli", "evaluate", str(path), "--data", str(folder), "--preprocess=-1..1", "--json"]
+    command = [sys.executable, "-c", STARTED_FROM_A_SMALL_PROCESS, sys.executable, *words]
+    answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return answer["samples_per_second"], answer["peak_kib"] / 1024
 
 
 def show_memory(path: Path, counts: list[int], place: Path) -> None:

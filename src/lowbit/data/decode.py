@@ -7,6 +7,7 @@ divided by 257; then 3 channels (greyscale repeated) or 1 (luma, ITU-R 601); the
 
 import io
 import struct
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -72,20 +73,27 @@ class Encoded(Protocol):
         """A binary stream of its encoded bytes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EncodedFile:
-    """An image file; `name` is its path below the data folder."""
+    """An image file below the data folder `root`. Two strings, as there may be a million: a `Path` takes more memory
+    than the rest of what is known of an image."""
 
-    path: Path
-    name: str
+    path: str
+    root: str
+
+    @property
+    def name(self) -> str:
+        """Its path below the folder, with one spelling of accents: macOS stores them decomposed, and the manifest must
+        be the same everywhere."""
+        return unicodedata.normalize("NFC", Path(self.path).relative_to(self.root).as_posix())
 
     @property
     def where(self) -> str:
-        return str(self.path)
+        return self.path
 
     def open(self) -> BinaryIO:
         try:
-            return self.path.open("rb")
+            return open(self.path, "rb")
         except OSError as error:
             raise InputError(
                 received=f"image {self.path}, which cannot be read ({error.strerror})",

@@ -2,8 +2,7 @@
 """A folder of images: class folders, with or without split folders above them, or a flat folder without labels."""
 
 import os
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,17 +67,17 @@ def _attribution(root: Path) -> str | None:
         return " ".join(stream.read(_LONGEST_ATTRIBUTION).split()) or None
 
 
-def _entries(folder: Path) -> list[Path]:
-    """What lies in the folder, sorted by name, without hidden files."""
+def _entries(folder: Path) -> Iterator[Path]:
+    """What lies in the folder, sorted by name, without hidden files. One path at a time, as there may be a million."""
     try:
-        found = sorted(folder.iterdir(), key=lambda path: path.name)
+        found = sorted(os.listdir(folder))
     except OSError as error:
         raise InputError(
             received=f"folder {folder}, which cannot be read ({error.strerror})",
             expected="a readable folder",
             mend="correct its permissions",
         ) from error
-    return [path for path in found if not path.name.startswith(".") and path.name.lower() not in _IGNORED]
+    return (folder / name for name in found if not name.startswith(".") and name.lower() not in _IGNORED)
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -170,5 +169,4 @@ def _encoded(root: Path, path: Path) -> EncodedFile:
         raise InputError(
             received=f"{path}, which is no regular file", expected="images as files", mend="remove it or copy the image"
         )
-    # One spelling of accents: macOS stores them decomposed, and the manifest must be the same everywhere.
-    return EncodedFile(path, unicodedata.normalize("NFC", path.relative_to(root).as_posix()))
+    return EncodedFile(str(path), str(root))

@@ -9,6 +9,8 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
+_AT_ONCE = 1024  # items handed to the threads: each waits in an object larger than what is known of an image
+
 
 def cores() -> int:
     """CPU cores this process may use: its affinity where the system has one, else all of them."""
@@ -27,4 +29,5 @@ def map_threads(function: Callable[[Item], Value], items: Sequence[Item]) -> lis
     if workers <= 1:
         return [function(item) for item in items]
     with ThreadPoolExecutor(workers, thread_name_prefix="lowbit-data") as pool:
-        return list(pool.map(function, items))
+        starts = range(0, len(items), _AT_ONCE)
+        return [value for start in starts for value in pool.map(function, items[start : start + _AT_ONCE])]

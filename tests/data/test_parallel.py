@@ -22,17 +22,17 @@ def test_values_come_in_order_and_the_earliest_error_is_told():
 
 def test_few_items_wait_at_once(monkeypatch):
     monkeypatch.setattr("lowbit.data.parallel.cores", lambda: 2)
-    late, begun = threading.Event(), []
+    begun, begun_meanwhile = [], []
 
     def first_waits(item):
         begun.append(item)
         if item == 0:
-            late.wait(1)
+            threading.Event().wait(1)
+            begun_meanwhile.append(len(begun))
         return item
 
     assert map_threads(first_waits, range(3000)) == list(range(3000))
-    before_the_first_ended = begun[:1024]
-    assert sorted(before_the_first_ended) == list(range(1024))  # no later one, however long the first takes
+    assert 1 < begun_meanwhile[0] <= 1024
 
 
 def test_a_file_of_a_folder_takes_little_memory():

@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 .PHONY: demo test test-slow test-backends check docs clean
 
-demo: $(READY)  ## the main job on real data: the guide's table, complete, in about two minutes
+demo: $(READY)  ## the main job on real data: the guide's table, complete, in one to three minutes
 	$(BIN)/lowbit compare
 
 test: $(READY)  ## all tests but the slow ones, files shared out among processes (a process takes about 2 GiB)

@@ -188,6 +188,10 @@ def test_compare_and_report(lowbit) -> None:
     lowbit("report", "run", "--csv", "same.x", "--markdown", "same.x").refused("same.x", "a file for each")
     lowbit("report", "run", "--html", "").refused("empty")
     assert lowbit("report", "run", "--against", "run").code == 0
+    older = json.loads(Path("run/results.json").read_text())
+    older["dataset"]["manifest"] = "of other images"
+    Path("older.json").write_text(json.dumps(older))
+    assert "older.json was measured on other data" in lowbit("report", "run", "--against", "older.json").err
     Path("run/models/ptq-w8a8.tflite").unlink()
     assert "models/ptq-w8a8.tflite of row ptq-w8a8 is not in the folder" in lowbit("report", "run").err
     assert report.written == {"t.md", "t.csv", "plots", "plots/tradeoff.png", "plots/tradeoff.svg"}

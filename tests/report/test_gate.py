@@ -103,6 +103,17 @@ def test_metrics_of_other_tasks(estimates, condition, failed, found) -> None:
     assert (outcome.failed, outcome.found) == (failed, found)
 
 
+def test_the_metric_of_one_output_has_a_dot(results) -> None:
+    rows = [
+        dataclasses.replace(row, metrics={"kind.accuracy": Metric(value=0.9), "size.mae": Metric(value=3.0, unit="")})
+        for row in results.rows
+        if row.status == "ok"
+    ]
+    several = dataclasses.replace(results, rows=tuple(rows), primary="kind.accuracy")
+    assert check("kind.accuracy(ptq-w8a8) < 0.95", several).found == "0.9 < 0.95"
+    assert check("0.5 * size.mae(ptq-w8a8) > 1", several).found == "1.5 > 1"
+
+
 def test_accuracy_of_a_run_without_it_is_told_what_there_is(estimates) -> None:
     with pytest.raises(InputError, match="its main metric is mae"):
         check("accuracy_drop(ptq-w8a8) > 1", estimates)

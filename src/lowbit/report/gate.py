@@ -149,9 +149,9 @@ def _reference(results: Results) -> Row:
     found = next((row for name in REFERENCES for row in results.rows if row.recipe == name), None)
     if found is None:
         raise InputError(
-            received="accuracy_drop in a run without a float row",
+            received="a drop in a run without a float row",
             expected=f"one of {', '.join(REFERENCES)} among its recipes",
-            mend="name the row it is the drop from: accuracy_drop(ptq-w8a8, old.ptq-w8a8)",
+            mend="name the row it is the drop from: drop(ptq-w8a8, old.ptq-w8a8)",
         )
     return found
 

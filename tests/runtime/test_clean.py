@@ -39,6 +39,16 @@ def test_in_turns_with_ratios_to_one_of_them(files, tmp_path):
     assert slow.value > 2 and same.value < 2  # 16-bit activations run in reference kernels
 
 
+@pytest.mark.parametrize(("runs", "processes"), [(20, 4), (7, 2), (1, 1)])
+def test_a_file_has_several_processes_as_far_as_there_are_runs_for_them(files, monkeypatch, runs, processes):
+    begun = []
+    start = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *words, **how: begun.append(words) or start(*words, **how))
+    found = measure_together({"float32": files["float32"], "w8a8": files["w8a8"]}, runs=runs, reference="float32")
+    assert len(begun) == 2 * processes
+    assert (found["w8a8"].latency.runs, found["w8a8"].ratio.rounds) == (runs, runs)
+
+
 def test_no_ratios_to_a_file_that_cannot_run(files, tmp_path):
     (tmp_path / "bad.tflite").write_bytes(b"")
     found = measure_together({"bad": tmp_path / "bad.tflite", "good": files["w8a8"]}, reference="bad", runs=3)

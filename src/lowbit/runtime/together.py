@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar, cast
 
 import numpy as np
@@ -23,7 +23,8 @@ from lowbit.runtime.interpreter import MOST_THREADS, read_content
 
 T = TypeVar("T")
 
-ROUNDS = 20
+PROCESSES, ROUNDS_OF_EACH = 4, 5  # of a file, one after another, and rounds with each
+ROUNDS = PROCESSES * ROUNDS_OF_EACH
 LEAST_RUNS, LEAST_MS = 3, 12.0  # of one file in a round; both are reached
 LEAST_PART_MS, PART_WARMUP = 4.0, 10  # of one of many parts in a round, and its runs before the first
 MOST_RUNS = 250  # in a round
@@ -63,8 +64,8 @@ def measure_together(
 ) -> dict[str, Measured | FileFormatError]:
     """Latency of one sample and peak memory of each file by name, or why it could not be measured.
 
-    Each file has a process of its own that imports NumPy and LiteRT only, pinned to as many cores as `threads`; one at
-    a time is at work.
+    A process holds one file, imports NumPy and LiteRT only and is pinned to as many cores as `threads`; one at a time
+    is at work. Each file has several, one after another: what a process gets of memory and caches it keeps.
 
     Args:
         reference: the name of the file that the others' ratios are to; None for no ratios.
@@ -74,30 +75,54 @@ def measure_together(
     Raises InputError for numbers below 1.
     """
     _check_numbers(threads=threads, runs=runs, warmup=warmup)
-    running: dict[str, _File] = {}
+    figures = {name: _Figures() for name in paths}
+    failed: dict[str, FileFormatError] = {}
+    for first in range(0, ROUNDS if runs is None else min(runs, ROUNDS), ROUNDS_OF_EACH):
+        left = {name: path for name, path in paths.items() if name not in failed}
+        failed |= _in_turns(left, figures, range(first, first + ROUNDS_OF_EACH), threads, runs, warmup)
+    base = None if reference is None or reference in failed else figures.get(reference)
     found: dict[str, Measured | FileFormatError] = {}
+    for name, one in figures.items():
+        if name in failed:
+            found[name] = failed[name]
+        elif base is None or base is one:
+            found[name] = one.measured(threads)
+        else:
+            found[name] = one.measured(threads, _ratio(one.rounds, base.rounds, str(reference)))
+    return found
+
+
+def _in_turns(
+    paths: Mapping[str, str | os.PathLike[str]],
+    figures: Mapping[str, "_Figures"],
+    rounds: range,
+    threads: int,
+    runs: int | None,
+    warmup: int | None,
+) -> dict[str, FileFormatError]:
+    """Rounds with one process of each file, added to its figures; returns why a file could not be run, by name."""
+    running: dict[str, _File] = {}
+    failed: dict[str, FileFormatError] = {}
     try:
         for name, path in paths.items():
             try:
                 read_content(path)
                 running[name] = _Worker([path], threads, warmup).files[0]
             except FileFormatError as error:
-                found[name] = error
-        for number in range(ROUNDS):
+                failed[name] = error
+        for number in rounds:
             for name in _order(list(running), number):
                 try:
                     running[name].run(_portion(running[name].run_ms, runs, number))
                 except FileFormatError as error:
-                    found[name] = error
+                    failed[name] = error
                     running.pop(name).worker.close()
-        base = None if reference is None else running.get(reference)
         for name, one in running.items():
-            ratio = None if base is None or one is base else _ratio(one.rounds, base.rounds, str(reference))
-            found[name] = one.measured(ratio)
+            figures[name].add(one)
     finally:
         for one in running.values():
             one.worker.close()
-    return {name: found[name] for name in paths}
+    return failed
 
 
 def measure_parts(
@@ -169,23 +194,39 @@ class _File:
     """A file that a worker holds; `rounds` has the milliseconds of each run. Raises as its worker does."""
 
     def __init__(self, worker: "_Worker", number: int, *, run_ms: float, open_ms: float) -> None:
-        self.worker, self.run_ms = worker, run_ms
+        self.worker, self.run_ms, self.open_ms = worker, run_ms, open_ms
         self.rounds: list[list[float]] = []
-        self._number, self._open_ms = number, open_ms
+        self._number = number
 
     def run(self, count: int) -> None:
         """One round of `count` runs."""
         self.rounds.append(self.worker.ask(self._number, f"{self._number} {count}") if count else [])
 
-    def measured(self, ratio: LatencyRatio | None) -> Measured:
-        """Its figures; the memory is that of its worker."""
-        peak = self.worker.ask(self._number, "")["peak_memory_bytes"]
+    def peak_memory_bytes(self) -> int:
+        """Of its worker."""
+        return int(self.worker.ask(self._number, "")["peak_memory_bytes"])
+
+
+@dataclass
+class _Figures:
+    """Of one file, over its processes."""
+
+    rounds: list[list[float]] = field(default_factory=list)
+    open_ms: list[float] = field(default_factory=list)
+    peaks: list[int] = field(default_factory=list)
+
+    def add(self, file: _File) -> None:
+        self.rounds += file.rounds
+        self.open_ms.append(file.open_ms)
+        self.peaks.append(file.peak_memory_bytes())
+
+    def measured(self, threads: int, ratio: LatencyRatio | None = None) -> Measured:
         every = [value for one in self.rounds for value in one]
         median, p10, p90 = (float(figure) for figure in np.percentile(every, (50, 10, 90)))
         return Measured(
-            latency=LatencyResult(median=median, p10=p10, p90=p90, runs=len(every), threads=self.worker.threads),
-            peak_memory_bytes=int(peak),
-            open_ms=self._open_ms,
+            latency=LatencyResult(median=median, p10=p10, p90=p90, runs=len(every), threads=threads),
+            peak_memory_bytes=max(self.peaks),
+            open_ms=float(np.median(self.open_ms)),
             ratio=ratio,
         )
 
@@ -197,7 +238,7 @@ class _Worker:
     """
 
     def __init__(self, paths: Sequence[str | os.PathLike[str]], threads: int, warmup: int | None) -> None:
-        self.threads, self._paths = threads, paths
+        self._paths = paths
         options = ["--threads", str(threads)] + ([] if warmup is None else ["--warmup", str(warmup)])
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  closed by close()
         self._process = subprocess.Popen(

@@ -174,6 +174,9 @@ def test_compare_and_report(lowbit) -> None:
     measured = lowbit("benchmark", "run/models/ptq-w8a8.tflite", "--runs", "5", "--device", "my board", "--json")
     Path("board.json").write_text(json.dumps(measured.json))
     assert lowbit("report", "run", "--add", "board.json", "--markdown", "t.md").code == 0
+    assert all("ms on my board" in Path("run", name).read_text() for name in ("table.md", "report.html"))
+    assert "not measured there" in Path("t.md").read_text()
+    assert "devices.my board.1.median" in Path("run/results.csv").read_text()
     assert lowbit(*words).code == 0  # a finished run that is shown again keeps it
     assert "ms on my board" in Path("t.md").read_text() and "ms on my board" in Path("run/table.md").read_text()
     passed = lowbit("report", "run", "--fail-if", "size(ptq-w8a8) > size(float32)", "--against", "run")

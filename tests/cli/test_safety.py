@@ -220,3 +220,11 @@ def test_no_place_for_the_output(words: str, code: int) -> None:
 
 def test_the_card_of_the_test_is_read(digits_tflite, tmp_path) -> None:
     assert read_card(copied(digits_tflite, tmp_path)) == read_card(digits_tflite)
+
+
+def test_an_interruption_says_what_is_kept(capsys) -> None:
+    for kept in (None, "all of it"):
+        with pytest.raises(KeyboardInterrupt), Session() as session:
+            session.if_interrupted = kept or session.if_interrupted
+            raise KeyboardInterrupt
+        assert f"interrupted: {kept or 'nothing was kept'}\n" in capsys.readouterr().err

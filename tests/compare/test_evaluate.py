@@ -53,12 +53,19 @@ def test_an_interruption_leaves_what_there_is(finished: Comparison) -> None:
             raise KeyboardInterrupt
 
     path = finished.folder / "models" / "ptq-w8a8.tflite"
-    found = lowbit.evaluate(path, "digits", on_progress=interrupt)
-    assert found.is_partial and 300 < found.total == seen[-1] < 899
+    for name in ("keras-float32.keras", path.name):
+        found = lowbit.evaluate(path.with_name(name), "digits", on_progress=interrupt)
+        assert found.is_partial and 300 < found.total == seen[-1] < 899
     whole = lowbit.evaluate(path, "digits")
     assert not whole.is_partial and sum(map(sum, whole.confusion)) == 899
     assert whole.correct == sum(row[number] for number, row in enumerate(whole.confusion))
     assert whole.top5 is not None and whole.accuracy < whole.top5 <= 1
+
+
+def test_a_metric_that_is_measured_anyway_stays_as_it_is(finished: Comparison) -> None:
+    path = finished.folder / "models" / "ptq-w8a8.tflite"
+    plain, asked = lowbit.evaluate(path, "digits"), lowbit.evaluate(path, "digits", metrics=["accuracy"])
+    assert asked.metrics == plain.metrics and asked.ci95 is not None
 
 
 def test_keras_files_are_timed_too(finished: Comparison) -> None:

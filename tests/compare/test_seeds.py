@@ -9,7 +9,7 @@ from lowbit.compare import compare
 from lowbit.compare.seeds import in_words
 from lowbit.errors import InputError
 from lowbit.report import markdown
-from lowbit.results import Results, Row, Verdict
+from lowbit.results import Metric, Results, Row, Verdict
 
 
 def test_two_seeds_are_two_runs_and_one_table(tmp_path: Path) -> None:
@@ -29,19 +29,29 @@ def test_two_seeds_are_two_runs_and_one_table(tmp_path: Path) -> None:
     assert again.results == found.results and ran == []
 
 
-def test_the_words_by_hand() -> None:
-    def row(recipe: str, *values: float) -> Row:
-        words = {"recipe": recipe, "label": recipe, "kind": "litert", "status": "failed", "reason": "made up"}
-        return Row(**words, over_seeds={"accuracy": values})
+def row(recipe: str, *values: float, metric: str = "accuracy", unit: str = "fraction") -> Row:
+    words = {"recipe": recipe, "label": recipe, "kind": "litert", "status": "failed", "reason": "made up"}
+    metrics = {metric: Metric(value=values[0], unit=unit)}
+    return Row(**words, metrics=metrics, over_seeds={metric: values})
 
+
+def test_the_words_by_hand() -> None:
     rows = (row("float32", 0.90, 0.92), row("qat-w8a8", 0.91, 0.90), row("ptq-finetuned-w8a8", 0.90, 0.91))
-    verdict = in_words(Verdict(lines=("First.",), best={"size": "qat-w8a8"}), rows)
+    verdict = in_words(Verdict(lines=("First.",), best={"size": "qat-w8a8"}), rows, "accuracy")
     assert verdict is not None and verdict.lines == (
         "First.",
         "Over 2 seeds qat-w8a8 is +0.0 points from ptq-finetuned-w8a8 on the test split, between −1.0 and +1.0.",
         "Over 2 seeds qat-w8a8 is −0.5 points from float32 on the test split, between −2.0 and +1.0.",
     )
-    assert in_words(None, rows) is None
+    assert in_words(None, rows, "accuracy") is None
+
+
+def test_the_words_of_an_error_by_hand() -> None:
+    rows = (row("float32", 2.0, 4.0, metric="mae", unit=""), row("ptq-w8a8", 2.1, 4.0, metric="mae", unit=""))
+    verdict = in_words(Verdict(lines=(), best={"size": "ptq-w8a8"}), rows, "mae")
+    assert verdict is not None and verdict.lines == (
+        "Over 2 seeds ptq-w8a8 is +2.5 % from float32 in mae on the test split, between +0.0 and +5.0.",
+    )
 
 
 @pytest.mark.parametrize("seeds", [0, 101, 1.5])

@@ -143,7 +143,7 @@ def evaluated(names, data, outputs, labels) -> dict[str, float]:
     counting = NamedMetrics(names, data)
     for start in range(0, len(labels), 7):
         counting.add(outputs[start : start + 7], labels[start : start + 7])
-    return {name: metric.value for name, metric in counting.metrics().items()}
+    return {name: metric.value for name, metric in counting.beside({}).items()}
 
 
 def test_metrics_are_keras_s_own() -> None:
@@ -169,6 +169,9 @@ def test_metrics_are_keras_s_own() -> None:
         ("SparseCategoricalAccuracy", {"": "regression"}, {"": 1}, "it is for one of several classes"),
         ("AUC", {"": "regression"}, {"": 1}, "it is for classes.*R2Score"),
         ("BinaryAccuracy", {"": "classification"}, {"": 10}, "units that decide for themselves"),
+        ("accuracy", {"": "regression"}, {"": 1}, "equal the label to the last digit"),
+        ("accuracy", {"": "multi-label"}, {"": 3}, "equal the label.*BinaryAccuracy"),
+        ("Accuracy", {"": "classification"}, {"": 10}, "equal the label to the last digit"),
         ("Mean", {"": "regression"}, {"": 1}, "it takes values, not answers"),
         ("AUC", KIND, {"kind": 3, "age": 1}, "metric 'AUC'; expected <output>.<metric>.*for example kind.AUC"),
         ("size.AUC", {"": "classification"}, {"": 3}, "metric 'size.AUC'; expected a metric's name"),

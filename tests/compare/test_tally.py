@@ -44,3 +44,5 @@ def test_the_threshold_of_one_unit_is_known_at_the_end(size: int) -> None:
 def test_labels_that_the_model_does_not_know() -> None:
     with pytest.raises(InputError, match="label 3.*labels 0..2"):
         Tally().add(np.zeros((2, 3)), np.array([0, 3]))
+    with pytest.raises(InputError, match="label 9; expected labels 0..1 for one output"):
+        Tally().add(np.zeros((2, 1)), np.array([0, 9]))

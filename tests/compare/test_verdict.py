@@ -127,6 +127,12 @@ def test_a_loss_has_one_minus_sign() -> None:
     assert "(−0.5 points on validation" in decide([candidate("x", lost=10)], 2.0)[0].lines[0]
 
 
+def test_a_bound_of_next_to_nothing_has_no_minus() -> None:
+    found = candidate("x", gained=20)
+    found = dataclasses.replace(found, difference=dataclasses.replace(found.difference, upper=-0.04))
+    assert "a drop of at most 0.0 with" in decide([found], 1.0)[0].lines[0]
+
+
 def test_a_sure_gain_is_called_a_gain() -> None:
     verdict, _ = decide([candidate("better", gained=100)], 1.0)
     assert (

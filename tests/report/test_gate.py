@@ -16,6 +16,8 @@ from lowbit.results import Metric
         ("accuracy_drop(ptq-w8a8) > 0.4", True, "0.5 > 0.4"),  # 196 and 195 of 200 right: half a point
         ("accuracy_drop(ptq-w8a8) > 0.6", False, "0.5 > 0.6"),
         ("accuracy_drop(qat-w8a8, ptq-w8a8) >= 0", False, "-1 >= 0"),
+        ("accuracy_drop(qat-w8a8, ptq-w8a8) > -.5", False, "-1 > -0.5"),
+        ("accuracy_drop(qat-w8a8, ptq-w8a8) < -0.5", True, "-1 < -0.5"),
         ("accuracy(ptq-w8a8)<0.975", False, "0.975 < 0.975"),
         ("size(ptq-w8a8) > 31k", True, "31100 > 31000"),
         ("size(ptq-w8a8) >= 0.5 * size(float32)", False, "31100 >= 41750"),

@@ -83,6 +83,7 @@ def compare(
 
     A run that was interrupted resumes; a finished one is shown again in seconds. Exit code 1: a row failed.
     """
+    session.if_interrupted = "what was finished is kept, and the same command goes on from there"
     if study is not None:
         make_study(session, study, options.model_args(model_arg), command.given(context))
         return

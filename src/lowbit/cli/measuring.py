@@ -16,6 +16,7 @@ KERAS_FILES = (".keras", ".h5")
 CODES = ("int2", "int4", "int8", "int16")  # types of quantized weights
 
 WEAKEST = 3
+MUCH_MORE = 0.05  # than the whole: parts of a file of microseconds
 
 TFLite = Annotated[str, typer.Argument(help="A .tflite file.", metavar="FILE.tflite", show_default=False)]
 
@@ -58,7 +59,7 @@ def evaluate(
             metrics=metric or (), on_progress=progress.on_progress,
         )  # fmt: skip
     if found.is_partial:
-        session.note(f"interrupted: these are the first {found.total:,} samples, which need not be like the others")
+        session.note(f"interrupted: these are the first {found.total:,} samples, {_unlike_others(found)}")
         session.exit_code = ROW_FAILED
     first_five = [] if found.top5 is None else [f"label among the five best answers {found.top5:.2%}"]
     session.result(
@@ -69,6 +70,14 @@ def evaluate(
         *([line] if (line := _weakest(found)) else []),
         f"{found.samples_per_second:,.0f} samples per second" + _threads(found.threads),
     )
+
+
+def _unlike_others(found: Any) -> str:
+    """What to think of some samples in place of all: a folder's come class by class."""
+    seen = sum(share is not None for share in found.class_accuracy)
+    if seen < len(found.class_accuracy):
+        return f"all of {seen} of the {len(found.class_accuracy)} classes: nothing is said of the others"
+    return "which need not be like the others"
 
 
 def _metric_lines(found: Any) -> list[str]:
@@ -129,7 +138,7 @@ def inspect(
     lines = [
         f"{found.n_ops} ops, {found.float_ops} of them float; {found.parameters:,} parameters; {found.tensors} tensors",
         f"multiply-accumulates {quantity(work.macs)}, {macs} in integers; "
-        f"weights {quantity(work.weights)}, {percent(work.weights_integer_share)} in integers{loops}",
+        f"weights {quantity(work.weights)}, {percent(work.weights_integer_share)} read by integer ops{loops}",
         f"weights {weights_words(found)}, activations {found.activations_dtype}; run by XNNPACK: {share}",
         f"{found.size_bytes:,} bytes, {found.compressed_bytes:,} zipped; {_size_words(found.size)}",
         *(f"input {_endpoint(end)}" for end in found.inputs),
@@ -167,11 +176,12 @@ def _profile_parts(name: str, found: Any) -> list[Any]:
         share = f"{100 * kind.share:.1f}"
         table.add_row(kind.op, where, str(kind.count), share, milliseconds(kind.share * found.whole_ms))
     slowest = ", ".join(f"{one.layer} ({one.op}, {percent(one.share)})" for one in found.slowest)
+    starts = ", as each is started by itself" if found.unexplained < -MUCH_MORE else ""
     arena = "unknown: it has branches or loops" if found.arena_bytes is None else f"{found.arena_bytes:,} bytes"
     return [
         f"{name}: {milliseconds(found.whole_ms)} ms",
         table,
-        f"parts add up to {1 - found.unexplained:.1%} of the whole; slowest {slowest}",
+        f"parts add up to {1 - found.unexplained:.1%} of the whole{starts}; slowest {slowest}",
         f"arena for activations, as LiteRT's own kernels plan it: {arena}",
         *found.reasons,
     ]

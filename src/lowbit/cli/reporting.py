@@ -2,7 +2,8 @@
 """`lowbit report`: a finished run once more, as table, page, Markdown, CSV and plots, and held to conditions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from lowbit.cli.session import ROW_FAILED, Session
 from lowbit.errors import FileFormatError, InputError
 
 MAX_DROP = 1.0
+Render = Callable[[], str]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,15 +71,19 @@ def report(
     if add:
         results = _with_devices(results, add)
     page = None if html is None and not open_page else html if html is not None else _default_page(run_dir)
-    texts = [
-        (options.output(word), render)
-        for word, render in (
-            (markdown, lambda: renderers.markdown(results)),
-            (csv, lambda: renderers.csv_text(results)),
-            (page, lambda: renderers.html(results, _details(session, run_dir), others)),
-        )
-        if word is not None
-    ]
+    as_markdown: Render = partial(renderers.markdown, results)
+    as_csv: Render = partial(renderers.csv_text, results)
+
+    def as_html(beside: Sequence[Any] = ()) -> str:
+        return renderers.html(results, _details(session, run_dir), beside)
+
+    wanted: list[tuple[str | None, Render]] = [
+        (markdown, as_markdown), (csv, as_csv), (page, partial(as_html, others)),
+    ]  # fmt: skip
+    texts = [(options.output(word), render) for word, render in wanted if word is not None]
+    if add:
+        own: dict[str, Render] = {"table.md": as_markdown, "results.csv": as_csv, "report.html": as_html}
+        texts += _told_anew(run_dir, own, [path for path, _ in texts])
     pictures = (
         [] if plots is None else [options.output(str(Path(plots) / f"tradeoff{kind}")) for kind in (".png", ".svg")]
     )
@@ -99,6 +105,15 @@ def report(
     show(session, results, None, gates)
     if any(gate.failed for gate in gates):
         session.exit_code = ROW_FAILED
+
+
+def _told_anew(run_dir: str, own: Mapping[str, Render], besides: Sequence[Path]) -> list[tuple[Path, Render]]:
+    """The files of a run folder that tell what was just joined to it."""
+    if not Path(run_dir).is_dir():
+        return []
+    places = {Path(run_dir) / name: render for name, render in own.items()}
+    written = {path.resolve() for path in besides}
+    return [(path, render) for path, render in places.items() if path.is_file() and path.resolve() not in written]
 
 
 def _check_outputs(outputs: Sequence[Path], run_dirs: Sequence[str], results: Any) -> None:

@@ -53,7 +53,8 @@ class Session:
 
     Inside it stdout belongs to the result alone: whatever libraries print there goes to stderr, and what native code
     writes is dropped unless `verbose`. Errors end the process with one line on stderr, and with a traceback only
-    when `debug`: code 2 for input that cannot be used, 1 for a result that could not be had.
+    when `debug`: code 2 for input that cannot be used, 1 for a result that could not be had. Ctrl-C ends it with 130
+    and with what is kept then, `if_interrupted`.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Session:
     ) -> None:
         self.as_json, self.verbose, self.quiet, self.debug = as_json, verbose, quiet, debug
         self.exit_code = DONE
+        self.if_interrupted = "nothing was kept"
         self._stdout: TextIO = sys.stdout
         self._open = contextlib.ExitStack()
 
@@ -84,6 +86,8 @@ class Session:
             print_error(error_line(error))
             is_result = isinstance(error, LowbitError) and not isinstance(error, InputError)
             raise typer.Exit(ROW_FAILED if is_result else WRONG_INPUT)
+        if isinstance(error, KeyboardInterrupt):
+            self.note(f"interrupted: {self.if_interrupted}")
         if error is None and self.exit_code != DONE:
             raise typer.Exit(self.exit_code)
 

@@ -7,7 +7,7 @@ A `.tflite` needs NumPy and LiteRT only; keras is imported when a Keras model is
 import importlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ from lowbit.compare.dataset import labelled_split
 from lowbit.compare.keras_latency import measure_keras_file
 from lowbit.compare.named_metrics import NamedMetrics
 from lowbit.compare.preprocessing import holds_arrays, not_told, told_preprocessing
-from lowbit.compare.tally import Kept, Tally, tally_for
+from lowbit.compare.tally import Tally, tally_for
 from lowbit.data import Dataset, load_dataset, rename_inputs
 from lowbit.data.options import image_size_of
 from lowbit.errors import InputError
@@ -95,12 +95,13 @@ def evaluate(
     """
     if not isinstance(model, str | os.PathLike):
         told = {"preprocess": preprocess, "image_size": image_size}
-        return _of_keras(model, _dataset(data, told, seed), split, metrics)
+        return _of_keras(model, _dataset(data, told, seed), split, metrics, on_progress)
     path = Path(model)
     if path.suffix.lower() != ".tflite":
         loaded = importlib.import_module("lowbit.compare.keras_model").open_keras(path)
         shapes = [tuple(tensor.shape[1:]) for tensor in loaded.inputs]
-        return _of_keras(loaded, _fitting(path, data, shapes, preprocess, image_size, seed), split, metrics)
+        dataset = _fitting(path, data, shapes, preprocess, image_size, seed)
+        return _of_keras(loaded, dataset, split, metrics, on_progress)
     runtime.check_file(path)
     shapes = [end.shape[1:] for end in runtime.Runner.open(path).inputs]
     dataset = _fitting(path, data, shapes, preprocess, image_size, seed)
@@ -127,34 +128,22 @@ def _of_file(
     metrics: Sequence[str],
     on_progress: Callable[[int, int], Any] | None,
 ) -> Evaluation:
-    tally, further = tally_for(dataset), NamedMetrics(metrics, dataset)
-    started, is_partial = time.perf_counter(), False
     stream = runtime.Stream(path, _labelled(dataset, split), threads=threads)
-    count = len(dataset.split(split))
-    try:
-        for portion in stream:
-            outputs = portion.outputs if len(portion.outputs) > 1 else next(iter(portion.outputs.values()))
-            tally.add(outputs, np.asarray(portion.labels))
-            further.add(outputs, np.asarray(portion.labels))
-            if on_progress is not None:
-                on_progress(stream.samples, count)
-    except KeyboardInterrupt:
-        if not tally.total:
-            raise
-        is_partial = tally.total < count
-    seconds = time.perf_counter() - started
-    return _evaluation(tally, further, dataset, split, seconds, stream.threads, is_partial)
+    answered = (
+        (portion.outputs if len(portion.outputs) > 1 else next(iter(portion.outputs.values())), portion.labels)
+        for portion in stream
+    )
+    return _evaluation(answered, dataset, split, metrics, on_progress, lambda: stream.threads)
 
 
-def _of_keras(model: Any, dataset: Dataset, split: str, metrics: Sequence[str]) -> Evaluation:
-    started = time.perf_counter()
-    predict = importlib.import_module("lowbit.training").predict  # keras, which evaluating a `.tflite` must not load
-    outputs, labels = predict(model, _labelled(dataset, split, [tensor.name for tensor in model.inputs]))
-    outputs = named(outputs, model)
-    tally, further = tally_for(dataset), NamedMetrics(metrics, dataset)
-    tally.add(outputs, np.asarray(labels))
-    further.add(outputs, np.asarray(labels))
-    return _evaluation(tally, further, dataset, split, time.perf_counter() - started, None)
+def _of_keras(
+    model: Any, dataset: Dataset, split: str, metrics: Sequence[str], on_progress: Callable[[int, int], Any] | None
+) -> Evaluation:
+    # keras, which evaluating a `.tflite` must not load
+    predictions = importlib.import_module("lowbit.training").predictions
+    batches = _labelled(dataset, split, [tensor.name for tensor in model.inputs])
+    answered = ((named(outputs, model), labels) for outputs, labels in predictions(model, batches))
+    return _evaluation(answered, dataset, split, metrics, on_progress)
 
 
 def _labelled(dataset: Dataset, split: str, names: list[str] | None = None) -> Any:
@@ -163,16 +152,33 @@ def _labelled(dataset: Dataset, split: str, names: list[str] | None = None) -> A
 
 
 def _evaluation(
-    tally: Tally | Kept,
-    further: NamedMetrics,
+    answered: Iterable[tuple[Any, Any]],
     dataset: Dataset,
     split: str,
-    seconds: float,
-    threads: int | None,
-    is_partial: bool = False,
+    metrics: Sequence[str],
+    on_progress: Callable[[int, int], Any] | None,
+    threads: Callable[[], int | None] = lambda: None,
 ) -> Evaluation:
-    metrics = tally.metrics() | further.metrics()
-    accuracy = metrics.get("accuracy")
+    """Of outputs and labels as they come in."""
+    tally, further = tally_for(dataset), NamedMetrics(metrics, dataset)
+    count, started, is_partial = len(dataset.split(split)), time.perf_counter(), False
+    try:
+        for outputs, labels in answered:
+            tally.add(outputs, np.asarray(labels))
+            further.add(outputs, np.asarray(labels))
+            if on_progress is not None:
+                on_progress(tally.total, count)
+    except KeyboardInterrupt:
+        if not tally.total:
+            raise
+        is_partial = tally.total < count
+    if not tally.total:
+        raise InputError(
+            received=f"split {split} without a sample", expected="at least one", mend="choose another split"
+        )
+    seconds = time.perf_counter() - started
+    found = further.beside(tally.metrics())
+    accuracy = found.get("accuracy")
     return Evaluation(
         accuracy=None if accuracy is None else accuracy.value,
         ci95=None if accuracy is None else accuracy.ci95,
@@ -181,13 +187,13 @@ def _evaluation(
         split=split,
         seconds=seconds,
         samples_per_second=tally.total / seconds,
-        threads=threads,
+        threads=threads(),
         top5=tally.top_k if isinstance(tally, Tally) else None,
         confusion=tuple(tuple(row) for row in tally.confusion.tolist()) if isinstance(tally, Tally) else (),
         class_names=dataset.class_names,
         is_partial=is_partial,
         task=dataset.task,
-        metrics=metrics,
+        metrics=found,
     )
 
 

@@ -22,6 +22,7 @@ _OF_CLASSES = re.compile("categorical")
 _OF_NUMBERS = re.compile("error|logcosh|r2score|poisson|huber")
 _OF_UNITS = re.compile("binary|auc|precision|recall|f1|fbeta|positives|negatives|sensitivity|specificity|hinge|iou")
 _OF_NOTHING = {"mean", "sum", "meanmetricwrapper", "metric"}  # they take values, no answers and labels
+_OF_EQUALS = {"accuracy", "acc"}  # Keras takes another metric in their place when it compiles a model
 _LOWER = re.compile("error|crossentropy|divergence|hinge|poisson|logcosh|huber|falsepositives|falsenegatives")
 _SHARE = re.compile("accuracy|auc|precision|recall|f1|fbeta|iou|sensitivity|specificity")
 
@@ -75,9 +76,9 @@ class NamedMetrics:
             check_metrics(self._names, self._tasks, {name: values.shape[1] for name, values in parts.items()})
         self._kept.append((parts, labels))
 
-    def metrics(self) -> dict[str, Metric]:
-        """By the names asked for."""
-        return {name: self._metric(name) for name in self._names}
+    def beside(self, measured: Mapping[str, Metric]) -> dict[str, Metric]:
+        """What was measured anyway, and then these; one of a name that was measured anyway stays as it is."""
+        return {**measured, **{name: self._metric(name) for name in self._names if name not in measured}}
 
     def _metric(self, name: str) -> Metric:
         output, metric = _parts(name, self._tasks)
@@ -154,6 +155,8 @@ def _refuse_other_task(name: str, metric: str, task: str, units: int) -> None:
     plain = metric.replace("_", "").lower()
     if plain in _OF_NOTHING:
         raise _refused(name, task, "it takes values, not answers and labels")
+    if plain in _OF_EQUALS and (metric, task) != ("accuracy", "classification"):
+        raise _refused(name, task, "it counts answers that equal the label to the last digit")
     if _OF_CLASSES.search(plain) and (task != "classification" or units < 2):
         raise _refused(name, task, "it is for one of several classes, each with a unit")
     if _OF_NUMBERS.search(plain) and task != "regression":

@@ -121,7 +121,8 @@ class RowMaker:
         if difference.agreement is None:
             notes["agreement_with_float"] = "numbers are near each other, not equal"
         if difference.lost is None:
-            notes["mcnemar_p"] = f"of answers that are right or wrong; paired t-test: p = {difference.p:.3g}"
+            other = f"a paired t-test gives {difference.p:.3g}"
+            notes["mcnemar_p"] = f"McNemar's test is of answers that are right or wrong; {other}"
         return {
             "agreement_with_float": difference.agreement,
             "mcnemar_p": None if difference.lost is None else difference.p,

@@ -269,7 +269,7 @@ class _Run:
             task=dataset.task,
             primary=task.primary,
             shown=(*(task.shown if isinstance(task, MultiOutput) else ()), *self.settings.metrics),
-            verdict=in_words(told, rows),
+            verdict=in_words(told, rows, task.primary),
             rows=rows,
         )  # fmt: skip
         try:

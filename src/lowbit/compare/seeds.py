@@ -3,6 +3,7 @@
 
 import dataclasses
 import statistics
+import sys
 from collections.abc import Sequence
 
 from lowbit.compare.verdict import REFERENCE, signed
@@ -19,10 +20,10 @@ def with_seeds(rows: Sequence[Row], others: Sequence[Results]) -> tuple[Row, ...
     )
 
 
-def in_words(verdict: Verdict | None, rows: Sequence[Row]) -> Verdict | None:
+def in_words(verdict: Verdict | None, rows: Sequence[Row], primary: str) -> Verdict | None:
     """The verdict with a sentence on what seeds change, for each pair of rows that is worth one."""
     pairs = [(QAT, CONTROL), *((row.recipe, REFERENCE) for row in rows if row.recipe == verdict_choice(verdict))]
-    lines = [line for pair in dict.fromkeys(pairs) if (line := _sentence(*pair, rows)) is not None]
+    lines = [line for pair in dict.fromkeys(pairs) if (line := _sentence(*pair, rows, primary)) is not None]
     return verdict if verdict is None or not lines else dataclasses.replace(verdict, lines=(*verdict.lines, *lines))
 
 
@@ -38,13 +39,20 @@ def _values(row: Row, others: Sequence[Results]) -> dict[str, tuple[float, ...]]
     }
 
 
-def _sentence(recipe: str, reference: str, rows: Sequence[Row]) -> str | None:
-    found = {row.recipe: row.over_seeds.get("accuracy", ()) for row in rows}
+def _sentence(recipe: str, reference: str, rows: Sequence[Row], primary: str) -> str | None:
+    """How far the primary metrics lie apart: in points of a share, else in percent of the reference's."""
+    found = {row.recipe: row.over_seeds.get(primary, ()) for row in rows}
     own, other = found.get(recipe, ()), found.get(reference, ())
     if len(own) < 2 or len(own) != len(other):
         return None
-    points = [100 * (one - two) for one, two in zip(own, other, strict=True)]
+    is_share = any(row.metrics[primary].unit == "fraction" for row in rows if primary in row.metrics)
+    unit, name = ("points", "") if is_share else ("%", f" in {primary}")
+    apart = [
+        100 * (one - two) / (1 if is_share else max(abs(two), sys.float_info.min))
+        for one, two in zip(own, other, strict=True)
+    ]
+    mean, least, most = (signed(figure) for figure in (statistics.mean(apart), min(apart), max(apart)))
     return (
-        f"Over {len(points)} seeds {recipe} is {signed(statistics.mean(points))} points from {reference} on the test "
-        f"split, between {signed(min(points))} and {signed(max(points))}."
+        f"Over {len(apart)} seeds {recipe} is {mean} {unit} from {reference}{name} on the test split, "
+        f"between {least} and {most}."
     )

@@ -83,10 +83,11 @@ def check_labels(outputs: Array, labels: Array, task: str, name: str | None = No
     of_output = "" if name is None else f" of the output {name!r}"
     units = int(np.prod(outputs.shape[1:]))
     if task == "classification":
-        if outputs.ndim == 2 and units > 1 and len(labels) and int(labels.max()) >= units:
+        known = max(units, 2)
+        if outputs.ndim == 2 and len(labels) and int(labels.max()) >= known:
             raise InputError(
                 received=f"label {int(labels.max())}{of_output}",
-                expected=f"labels 0..{units - 1} for {units} outputs",
+                expected=f"labels 0..{known - 1} for {'one output' if units == 1 else f'{units} outputs'}",
                 mend="use data with the classes that the model was trained on",
             )
     elif outputs.ndim > 1 and units != int(np.prod(labels.shape[1:])):

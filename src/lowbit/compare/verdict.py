@@ -166,7 +166,8 @@ def _sentence(criterion: str, choice: Judgement | None, limit: str, reference: C
     if choice is None:
         return f"{word} {limit}: no file qualifies, so {REFERENCE} itself."
     figure = _figure(criterion, choice.candidate)
-    sure = f"a drop of at most {choice.upper:.1f}" if choice.upper > 0 else f"a gain of at least {-choice.upper:.1f}"
+    upper = round(choice.upper, 1)
+    sure = f"a gain of at least {-upper:.1f}" if upper < 0 else f"a drop of at most {abs(upper):.1f}"
     change = f"{signed(-choice.drop)} {choice.unit} on validation, {sure} with 95 % confidence"
     mark = "" if choice.decided else f"; not decided with {samples(choice.total)}"
     return f"{word} {limit}: {choice.recipe}, {figure} ({change}{mark}){_lead(criterion, choice.candidate, reference)}."

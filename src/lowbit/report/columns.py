@@ -24,7 +24,7 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 class Column:
     """One column. `text` renders a row's figure, or gives None where it is missing; `fields` are the fields of the row
     that it comes from: their notes say why it is missing. `remark` explains a figure that is there, in a footnote.
-    `number` is what "best" is judged by, in `direction`.
+    `absent` is why, where no field's note says it. `number` is what "best" is judged by, in `direction`.
 
     Columns of a lower `rank` are kept longer when the terminal is narrow. `tells_status`: a row that is not ok says so
     in this column.
@@ -38,6 +38,7 @@ class Column:
     direction: str = "lower"
     right: bool = True
     remark: Callable[[Row], str | None] | None = None
+    absent: str | None = None
     tells_status: bool = False
 
 
@@ -148,6 +149,7 @@ def cells(column: Column, rows: Sequence[Row], footnotes: Footnotes) -> list[Cel
             rendered.append(Cell(row.status if column.tells_status else NONE, missing=True))
         elif text is None:
             reasons = [reason for name in column.fields if (reason := row.why_missing(name))]
+            reasons += [] if column.absent is None else [column.absent]
             rendered.append(Cell(MISSING + (footnotes.mark(reasons[0]) if reasons else ""), missing=True))
         else:
             remark = column.remark(row) if column.remark else None
@@ -240,7 +242,8 @@ def _device_columns(results: Results) -> list[Column]:
                 value = median(row)
                 return None if value is None else milliseconds(value)
 
-            made.append(Column(heading=f"ms on {report.device.name}{counted}", rank=4, text=text, number=median))
+            heading = f"ms on {report.device.name}{counted}"
+            made.append(Column(heading=heading, rank=4, text=text, number=median, absent="not measured there"))
     return made
 
 

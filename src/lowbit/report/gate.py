@@ -2,7 +2,7 @@
 """Conditions under which a run fails, for the continuous integration of those who ship the files.
 
     condition   value OPERATOR value          OPERATOR: > >= < <=
-    value       NUMBER | [NUMBER *] call      NUMBER may end in k or M
+    value       NUMBER | [NUMBER *] call      NUMBER may be negative, and end in k or M
     call        NAME(recipe) | drop(recipe, recipe) | accuracy_drop(recipe, recipe)
 
 NAME is a figure or a metric of the run. A recipe is a row of the run, `old.RECIPE` one of the run that it is held
@@ -29,7 +29,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }  # fmt: skip
 _UNITS = {"": 1.0, "k": 1e3, "M": 1e6}
 _CONDITION = re.compile(r"(?P<left>[^<>=]+)(?P<operator>>=|<=|>|<)(?P<right>[^<>=]+)")
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)([kM]?)")
+_NUMBER = re.compile(r"(-?(?:\d+(?:\.\d*)?|\.\d+))([kM]?)")
 _CALL = re.compile(r"(?:(?P<times>[^*]+)\*)?\s*(?P<name>[\w.]+)\((?P<rows>[^()]+)\)")
 
 

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from lowbit import records
-from lowbit.results import Results
+from lowbit.results import Results, Row
 
 _LEFT_OUT = ("per_tensor", "missing")  # long lists of parity: results.json has them
 
 
 def csv_text(results: Results) -> str:
-    """One line for each row; nested figures as `latency_ms.median`, `metrics.accuracy.value`, `notes.parity`."""
-    rows = [_flat(records.encode(row)) for row in results.rows]
+    """One line for each row; nested figures as `latency_ms.median`, `metrics.accuracy.value`, `notes.parity`, those of
+    other machines as `devices.NAME.THREADS.median`."""
+    rows = [_flat(records.encode(row)) | _devices(results, row) for row in results.rows]
     names = list(dict.fromkeys(name for row in rows for name in row))
     filled = {name for row in rows for name, value in row.items() if value is not None}
     parents = {name for name in names if any(other.startswith(f"{name}.") for other in filled)}
@@ -37,6 +38,15 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = json.dumps(value) if isinstance(value, list) else value
     return flat
+
+
+def _devices(results: Results, row: Row) -> dict[str, float]:
+    """The median in ms on each machine that was joined, for each number of threads."""
+    return {
+        f"devices.{report.device.name}.{one.latency_ms.threads}.median": one.latency_ms.median
+        for report in results.devices
+        for one in report.of(row.sha256)
+    }
 
 
 def _by_field(names: list[str]) -> list[str]:

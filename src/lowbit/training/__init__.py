@@ -15,7 +15,7 @@ from lowbit.training.events import History, TrainingEvent
 from lowbit.training.feed import model_inputs
 from lowbit.training.fit import fit
 from lowbit.training.losses import infer_loss
-from lowbit.training.predict import predict
+from lowbit.training.predict import predict, predictions
 from lowbit.training.trainable import unfreeze
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "infer_loss",
     "model_inputs",
     "predict",
+    "predictions",
     "reestimate_batch_norm",
     "set_batch_norm",
     "unfreeze",

@@ -27,6 +27,19 @@ def predict(model: keras.Model, batches: Iterable[Any]) -> tuple[Any, np.ndarray
     """
     outputs: list[Any] = []
     labels: list[Any] = []
+    for some, label in predictions(model, batches):
+        outputs.append(some)
+        labels.append(label)
+    if not outputs:
+        raise InputError(
+            received="no batch", expected="at least one batch to predict", mend="pass data that is not empty"
+        )
+    has_labels = all(label is not None for label in labels)
+    return _joined(outputs), np.concatenate(labels) if has_labels else None
+
+
+def predictions(model: keras.Model, batches: Iterable[Any]) -> Iterator[tuple[Any, np.ndarray | None]]:
+    """`predict`, batch by batch: outputs and labels of each."""
     longest = 0
     with _without_xla(model):
         for batch in batches:
@@ -34,14 +47,8 @@ def predict(model: keras.Model, batches: Iterable[Any]) -> tuple[Any, np.ndarray
             inputs = model_inputs(model, inputs)
             size = batch_size(inputs)
             longest = max(longest, size)
-            outputs.append(_cut(model.predict_on_batch(_filled(inputs, longest)), size))
-            labels.append(None if label is None else np.asarray(label))
-    if not outputs:
-        raise InputError(
-            received="no batch", expected="at least one batch to predict", mend="pass data that is not empty"
-        )
-    has_labels = all(label is not None for label in labels)
-    return _joined(outputs), np.concatenate(labels) if has_labels else None
+            outputs = _cut(model.predict_on_batch(_filled(inputs, longest)), size)
+            yield outputs, None if label is None else np.asarray(label)
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def _evaluate(
         arrays[split] = answers, labels
         further = NamedMetrics(metrics, dataset)
         further.add(raw, labels)
-        found = task.metrics(answers, labels) | further.metrics()
+        found = further.beside(task.metrics(answers, labels))
         value[split] = {name: records.encode(metric) for name, metric in found.items()}
     value["seconds"] = round(time.perf_counter() - started, 3)
     save_outputs(context.output(output), arrays)

@@ -148,6 +148,26 @@ def test_a_recipe_that_fails_now_fails_against_an_older_run(results) -> None:
     assert {outcome.found for outcome in failed} == {"ptq-w8a8 failed: file did not load"}
 
 
+def test_a_figure_that_is_gone_fails_against_an_older_run(results) -> None:
+    rows = [
+        dataclasses.replace(row, parity=None, notes={**row.notes, "parity": "left out"})
+        if row.recipe == "qat-w8a8"
+        else row
+        for row in results.rows
+    ]
+    (failed,) = (one for one in regressions(dataclasses.replace(results, rows=tuple(rows)), results, 1.0) if one.failed)
+    assert str(failed).endswith("parity(qat-w8a8) < parity(old.qat-w8a8) (not in this run: left out)")
+
+
+def test_an_older_row_that_failed_is_named_as_such(results) -> None:
+    rows = [
+        dataclasses.replace(row, status="failed", reason="no room") if row.recipe == "ptq-w8a8" else row
+        for row in results.rows
+    ]
+    found = check("size(ptq-w8a8) > size(old.ptq-w8a8)", results, dataclasses.replace(results, rows=tuple(rows)))
+    assert (found.failed, found.found) == (True, "old.ptq-w8a8 failed: no room")
+
+
 def test_runs_without_a_recipe_in_common_are_refused(results) -> None:
     first, *others = (row for row in results.rows if row.status == "ok")
     one, rest = (dataclasses.replace(results, rows=rows) for rows in ((first,), tuple(others)))

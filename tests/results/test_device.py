@@ -32,6 +32,15 @@ def test_it_is_kept_in_the_run_and_a_newer_one_takes_its_place(run, tmp_path):
     assert again.devices[1].of("abc")[0].latency_ms.median == 5.0 and again.devices[1].of("xyz") == ()
 
 
+def test_files_measured_one_by_one_are_all_kept(run):
+    second = dataclasses.replace(run.rows[0], recipe="b", sha256="def")
+    two = dataclasses.replace(run, rows=(*run.rows, second))
+    joined = two.with_device(report()).with_device(report(sha256="def")).with_device(report(median=5.0))
+    assert [one.device.name for one in joined.devices] == ["board"]
+    assert joined.devices[0].of("abc")[0].latency_ms.median == 5.0
+    assert len(joined.devices[0].of("def")) == 1
+
+
 def test_files_of_another_run_are_refused(run):
     with pytest.raises(InputError, match=r"1 files on 'board', none of them this run's.*models"):
         run.with_device(report(sha256="other"))

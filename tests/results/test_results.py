@@ -63,6 +63,7 @@ def edited(change):
         (lambda data: data["rows"][0]["metrics"]["accuracy"].update(value=1.7), "metrics.accuracy: fraction 1.7"),
         (lambda data: data["rows"][0].update(size_bytes=-5), "size_bytes of row 'ptq-w8a8' -5; expected 0 or more"),
         (lambda data: data["rows"][0]["latency_ms"].update(median=-1.0), "latency median -1.0"),
+        (lambda data: data["rows"][0]["latency_ms"].update(median=0), "latency median 0"),
         (lambda data: data["rows"][0]["parity"].update(worst_equal=1.2), "parity: worst_equal 1.2; expected 0 to 1"),
         (lambda data: data["rows"][0].update(delegated_share=96.0), "delegated_share of row 'ptq-w8a8' 96.0"),
         (lambda data: data["rows"][0].update(size_bytes=None), "without size_bytes"),

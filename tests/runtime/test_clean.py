@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lowbit.errors import FileFormatError, InputError
-from lowbit.runtime import check_file, clean, measure, measure_together
+from lowbit.runtime import check_file, clean, device, measure, measure_together
 from lowbit.runtime.together import paired_ratio
 
 
@@ -47,6 +47,25 @@ def test_a_file_has_several_processes_as_far_as_there_are_runs_for_them(files, m
     found = measure_together({"float32": files["float32"], "w8a8": files["w8a8"]}, runs=runs, reference="float32")
     assert len(begun) == 2 * processes
     assert (found["w8a8"].latency.runs, found["w8a8"].ratio.rounds) == (runs, runs)
+
+
+def test_a_file_that_is_changed_meanwhile_is_refused(files, tmp_path, monkeypatch):
+    path = tmp_path / "it.tflite"
+    path.write_bytes(files["w8a8"].read_bytes())
+
+    def measured_and_changed(paths, **how):
+        found = measure_together(paths, **how)
+        path.write_bytes(files["float32"].read_bytes())
+        return found
+
+    monkeypatch.setattr(device, "measure_together", measured_and_changed)
+    with pytest.raises(FileFormatError, match=r"it\.tflite: it was changed while it was measured"):
+        device.measure_here([path], runs=2)
+
+
+def test_a_signal_without_a_name():
+    with pytest.raises(FileFormatError, match="crashed on it .signal 35."):
+        clean.worker_answer("it.tflite", "", -35, "")
 
 
 def test_no_ratios_to_a_file_that_cannot_run(files, tmp_path):

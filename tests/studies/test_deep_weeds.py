@@ -47,6 +47,7 @@ def test_every_name_of_the_page_is_told_and_no_other() -> None:
     scales = {f"{spec}-{name}": share(500) for spec in ("w8a8", "w8a16") for name in ("channel", "tensor")}
     figures = {
         "stale_statistics": {name: share(600) for name in ("before", "stale", "measured")},
+        "stale_statistics_fast": {name: share(601) for name in ("before", "stale", "measured")},
         "one_scale": {"float": share(640), **scales},
         "one_scale_guide": {"float": share(640), **scales},
     }
@@ -56,7 +57,7 @@ def test_every_name_of_the_page_is_told_and_no_other() -> None:
     page = template.substitute(told)
     assert "| `model` | keras-float32 | 81.2 | 80.2 to 82.2 | 81.27 | 2.00 | 12 | – |" in page
     assert "| `(announced for its next part)` | ptq-w8a8 | 80.0 | 79.0 to 81.0 | – | 2.00 | – | – |" in page
-    assert "| the same weights, statistics measured anew | 60.0 | 10.0 to 20.0 |" in page
+    assert "| all layers trained at 0.001, the same weights, statistics measured anew | 60.1 | 10.0 to 20.0 |" in page
     assert "lowbit compare --study deep_weeds --seeds 2 --image-size 128\n" in page
 
 

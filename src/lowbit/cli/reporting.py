@@ -90,10 +90,10 @@ def report(
     _check_outputs([path for path, _ in texts] + pictures, run_dirs, results)
     gates = _gates(session, results, fail_if or [], against)
     made = {path: render() for path, render in texts}
-    if add:
-        results.save(_results_path(run_dir))
     for picture in pictures:
         renderers.tradeoff_plot(results, picture)
+    if add:
+        results.save(_results_path(run_dir))
     for path, text in made.items():
         write_text(path, text)
     for path in (*pictures, *made):
@@ -145,6 +145,9 @@ def _gates(session: Session, results: Any, conditions: list[str], against: str |
     if old is not None and old.dataset.get("manifest") != results.dataset.get("manifest"):
         session.note(f"warning: {against} was measured on other data, so metrics differ by that too")
     if old is not None and not conditions:
+        gone = {row.recipe for row in old.rows if row.status == "ok"} - {row.recipe for row in results.rows}
+        if gone:
+            session.note(f"warning: {', '.join(sorted(gone))} of {against} is not in this run, so nothing holds it")
         return list(regressions(results, old, MAX_DROP))
     return [check(condition, results, old) for condition in conditions]
 

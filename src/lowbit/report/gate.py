@@ -13,7 +13,6 @@ import operator
 import re
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from lowbit.errors import InputError
@@ -85,8 +84,14 @@ def regressions(results: Results, old: Results, max_drop: float) -> tuple[Outcom
     for recipe in common:
         asked = (f"drop({recipe}, old.{recipe}) > {max_drop:g}", f"parity({recipe}) < parity(old.{recipe})")
         for condition in asked:
-            with suppress(InputError):  # a figure that one of them has not
+            try:
                 found.append(check(condition, results, old))
+            except InputError:  # a figure that one of them has not
+                name = condition.partition("(")[0]
+                field, had = _figure(name, [old.row(recipe)] * 2, old)
+                if had is not None:
+                    reason = results.row(recipe).why_missing(field) or "not measured"
+                    found.append(Outcome(condition=condition, failed=True, found=f"not in this run: {reason}"))
     return tuple(found)
 
 
@@ -112,9 +117,9 @@ def _value(text: str, condition: str, results: Results, old: Results | None) -> 
     given = [_row(word, results, old) for word in rows]
     if is_drop and len(given) == 1:
         given.append(_reference(results))
-    for row in given:
+    for word, row in zip(rows, given, strict=False):
         if row.status != "ok":
-            raise _NoFigures(f"{row.recipe} {row.status}: {row.reason}")
+            raise _NoFigures(f"{word} {row.status}: {row.reason}")
     field, value = _figure(name, given, results)
     if value is None:
         other = f"its main metric is {results.primary}" if field == "metrics" else "it was not measured"

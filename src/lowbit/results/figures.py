@@ -9,6 +9,7 @@ from lowbit.results.checks import one_of, within
 
 DIRECTIONS = ("higher", "lower")  # which values of a metric are better
 LEAST_SHORTENED = 10_000
+LEAST_MS, MOST_MS = 1e-6, 1e12  # a nanosecond, and thirty years
 UNITS = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -47,7 +48,7 @@ class LatencyResult:
 
     def __post_init__(self) -> None:
         for name in ("median", "p10", "p90"):
-            within(f"latency {name}", getattr(self, name), 0)
+            within(f"latency {name}", getattr(self, name), LEAST_MS, MOST_MS)
 
 
 @dataclass(frozen=True, kw_only=True)

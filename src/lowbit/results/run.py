@@ -166,7 +166,7 @@ class Results:
             )
 
     def with_device(self, report: DeviceReport) -> Self:
-        """With latencies of another machine, in place of those that a machine of the same name gave before.
+        """With latencies of another machine, in place of those of the same files that it gave before under its name.
 
         Raises InputError where none of its files is this run's.
         """
@@ -178,7 +178,11 @@ class Results:
                 mend="copy the run's models/*.tflite to the device and measure those",
             )
         others = tuple(one for one in self.devices if one.device.name != report.device.name)
-        return dataclasses.replace(self, devices=(*others, report))
+        measured = {(one.sha256, one.latency_ms.threads) for one in report.files}
+        before = (one for same in self.devices if same.device == report.device for one in same.files)
+        kept = tuple(one for one in before if (one.sha256, one.latency_ms.threads) not in measured)
+        joined = dataclasses.replace(report, files=(*kept, *report.files))
+        return dataclasses.replace(self, devices=(*others, joined))
 
     def lost_files(self, folder: str | os.PathLike[str]) -> tuple[str, ...]:
         """What is wrong with the files of the rows, a sentence each: gone from the run's folder, or other bytes."""

@@ -5,6 +5,7 @@ The document is what `lowbit benchmark --json` prints, and `lowbit report RUN --
 """
 
 import argparse
+import re
 import sys
 
 from lowbit.errors import LowbitError
@@ -19,7 +20,7 @@ def main() -> int:
     parser.add_argument("--reference", help="the file that ratios are to; the first one if not given")
     parser.add_argument("--device", help="what to call this machine; its processor if not given")
     asked = parser.parse_args()
-    if not all(word.isdigit() and int(word) for word in asked.threads.split(",")):
+    if not all(re.fullmatch("[0-9]{1,9}", word) and int(word) for word in asked.threads.split(",")):
         parser.error(f"received --threads {asked.threads}; expected numbers such as 1,2,4")
     if asked.reference is not None and asked.reference not in asked.files:
         parser.error(f"received --reference {asked.reference}; expected one of the files")
@@ -34,6 +35,9 @@ def main() -> int:
     except LowbitError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: nothing was kept\n")
+        return 130
     sys.stdout.write(found.to_json())
     return 0
 

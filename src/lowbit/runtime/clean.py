@@ -53,7 +53,8 @@ def worker_answer(path: str | os.PathLike[str], line: str, returncode: int | Non
     `returncode` is None while the process runs; `errors` is its stderr.
     """
     if returncode is not None and returncode < 0:
-        raise not_readable(path, f"LiteRT crashed on it ({signal.Signals(-returncode).name})")
+        known = {one.value: one.name for one in signal.Signals}
+        raise not_readable(path, f"LiteRT crashed on it ({known.get(-returncode, f'signal {-returncode}')})")
     try:
         answer = json.loads(line)
     except ValueError as error:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files measured on this machine, with what a reader elsewhere must know of it."""
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -8,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lowbit.errors import FileFormatError
-from lowbit.files import sha256
 from lowbit.results import Device, DeviceReport, FileLatency
+from lowbit.runtime.interpreter import not_readable, read_content
 from lowbit.runtime.predict import cores
 from lowbit.runtime.together import Measured, measure_together
 
@@ -29,19 +30,27 @@ def measure_here(
     """
     named = {os.fspath(path): path for path in paths}
     base = os.fspath(paths[0] if reference is None else reference)
+    contents = {path: _hash(path) for path in named}
     rows = []
     for count in threads:
         found = measure_together(named, threads=count, reference=base, runs=runs)
-        rows += [_row(path, found[path]) for path in named]
+        rows += [_row(path, found[path], contents[path]) for path in named]
+    for path, content in contents.items():
+        if _hash(path) != content:
+            raise not_readable(path, "it was changed while it was measured")
     return DeviceReport(device=device(name), files=tuple(rows))
 
 
-def _row(path: str, found: Measured | FileFormatError) -> FileLatency:
+def _hash(path: str) -> str:
+    return hashlib.sha256(read_content(path)).hexdigest()
+
+
+def _row(path: str, found: Measured | FileFormatError, content: str) -> FileLatency:
     if isinstance(found, FileFormatError):
         raise found
     return FileLatency(
         file=path,
-        sha256=sha256(path),
+        sha256=content,
         size_bytes=Path(path).stat().st_size,
         latency_ms=found.latency,
         latency_ratio=found.ratio,

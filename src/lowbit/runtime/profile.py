@@ -11,7 +11,7 @@ from lowbit.card import tensor_names
 from lowbit.results import OpTime, Profile, SlowOp
 from lowbit.runtime.arena import arena_bytes
 from lowbit.runtime.explaining import reasons
-from lowbit.runtime.interpreter import read_content
+from lowbit.runtime.interpreter import not_readable, read_content
 from lowbit.runtime.pieces import Piece, Pieces
 from lowbit.runtime.schema import read_graphs
 from lowbit.runtime.together import measure_parts
@@ -30,6 +30,9 @@ def profile(path: str | os.PathLike[str], *, threads: int = 1) -> Profile:
     several = [piece for piece in cut.pieces if len(piece.positions) > 1]
     parts = [*cut.pieces, *(op for piece in several for op in cut.ops_of(piece))]
     wanted = {part.key: part for part in parts if not part.idle}
+    names = tensor_names(path) or tuple(tensor.name for tensor in graphs[0].tensors)
+    if len(names) < len(graphs[0].tensors):
+        raise not_readable(path, f"its card names {len(names)} tensors of {len(graphs[0].tensors)}")
     shares, whole_ms = _shares(path, cut, list(wanted.values()), threads)
     single = [one for piece in cut.pieces for one in _split(cut, piece, shares)]
     kinds: dict[tuple[str, bool], list[float]] = defaultdict(list)
@@ -39,7 +42,6 @@ def profile(path: str | os.PathLike[str], *, threads: int = 1) -> Profile:
         OpTime(op=name, count=len(found), delegated=delegated, share=sum(found))
         for (name, delegated), found in kinds.items()
     ]
-    names = tensor_names(path) or tuple(tensor.name for tensor in graphs[0].tensors)
     slowest = sorted(single, key=lambda one: -one[1])[:SLOWEST]
     found = Profile(
         whole_ms=whole_ms,

@@ -35,7 +35,7 @@ PUBLISHED = {
     "auto-latency": (90.97, 2.8),
 }
 """Accuracy in percent and size in MB of the guide's last table, by recipe."""
-STALE = {"epochs": 3, "learning_rate": 1e-4}
+STALE_EPOCHS, STALE_RATES = 3, {"stale_statistics": 1e-4, "stale_statistics_fast": 1e-3}
 
 
 def divided_by_225(pixels: np.ndarray) -> np.ndarray:
@@ -86,8 +86,12 @@ def _weight_file(folder: Path, alpha: str) -> Path:
 def experiments(asked: Asked, folders: Mapping[str, Path], results: Mapping[str, Results]) -> list[Job]:
     """On the float models with a frozen base: one of each width for scales, the small one for batch norm."""
     place = f"{__package__}.experiments"
+    stale = {name: {"epochs": STALE_EPOCHS, "learning_rate": rate} for name, rate in STALE_RATES.items()}
     return [
-        _job("stale_statistics", f"{place}:stale_statistics", asked, folders, results, SMALL, STALE),
+        *(
+            _job(name, f"{place}:stale_statistics", asked, folders, results, SMALL, settings)
+            for name, settings in stale.items()
+        ),
         _job("one_scale", f"{place}:one_scale", asked, folders, results, SMALL, {"specs": ["w8a8", "w8a16"]}),
         _job("one_scale_guide", f"{place}:one_scale", asked, folders, results, GUIDE, {"specs": ["w8a8"]}),
     ]
@@ -123,7 +127,7 @@ def _job(
 def told(asked: Asked, results: Mapping[str, Results], figures: Mapping[str, Any]) -> dict[str, str]:
     """The page's tables and numbers."""
     small, large, inputs = results[SMALL], results[LARGE], results[INPUTS]
-    stale, scales, scales_guide = figures["stale_statistics"], figures["one_scale"], figures["one_scale_guide"]
+    scales, scales_guide = figures["one_scale"], figures["one_scale_guide"]
     return {
         "data": tables.data(small),
         "sides": "x".join(map(str, dict.fromkeys(asked.image_size))),
@@ -149,14 +153,8 @@ def told(asked: Asked, results: Mapping[str, Results], figures: Mapping[str, Any
                 f"the same with quantizers (QAT, 8 bits), alpha {ALPHAS[LARGE]}": tables.share(large, "qat-w8a8"),
             }
         ),
-        "stale_epochs": str(STALE["epochs"]),
-        "stale_table": tables.steps(
-            {
-                "before: base frozen": stale["before"],
-                "all layers trained, moving averages as training left them": stale["stale"],
-                "the same weights, statistics measured anew": stale["measured"],
-            }
-        ),
+        "stale_epochs": str(STALE_EPOCHS),
+        "stale_table": tables.steps(_stale(figures)),
         "scales_table": tables.steps(
             {
                 "float": scales["float"],
@@ -174,6 +172,16 @@ def told(asked: Asked, results: Mapping[str, Results], figures: Mapping[str, Any
             }
         ),
     }
+
+
+def _stale(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Before, and for each learning rate as training left it and with statistics measured anew."""
+    shares = {"before: base frozen": figures[next(iter(STALE_RATES))]["before"]}
+    for name, rate in STALE_RATES.items():
+        trained = f"all layers trained at {rate:g}"
+        shares[f"{trained}, moving averages as training left them"] = figures[name]["stale"]
+        shares[f"{trained}, the same weights, statistics measured anew"] = figures[name]["measured"]
+    return shares
 
 
 DEEP_WEEDS = Study(

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of the DeepWeeds study from figures made by hand, and what its parts ask for."""
 
+import dataclasses
 import string
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from lowbit.results import Metric, Results, Row
 from lowbit.results.run import MEASURED
 from lowbit.studies import deep_weeds, tables
 from lowbit.studies.parts import Asked
+from lowbit.studies.running import _written
 
 ASKED = Asked(dataset="deep_weeds", weights="imagenet", image_size=(128, 128), seeds=2, epochs=20)
 
@@ -85,3 +88,12 @@ def test_the_guides_preprocessing_is_its_own() -> None:
     assert deep_weeds.divided_by_225(np.array([0.0, 225.0, 255.0], np.float32)).tolist() == pytest.approx(
         [0, 1, 255 / 225]
     )
+
+
+def test_results_beside_the_page_tell_names_and_no_places(tmp_path: Path) -> None:
+    asked = dataclasses.replace(ASKED, dataset="/home/me/data/weeds-128/", weights="/home/me/weights")
+    command = "lowbit compare --dataset /home/me/data/weeds-128 --model-arg weights=/home/me/weights/a.h5"
+    found = dataclasses.replace(results(row("float32", 640)), command=command)
+    _written(deep_weeds.DEEP_WEEDS, tmp_path, "the page", {"alpha-0.35": found}, asked)
+    again = Results.load(tmp_path / "page" / "deep_weeds" / "alpha-0.35.json")
+    assert again.command == "lowbit compare --dataset weeds-128 --model-arg weights=weights/a.h5"

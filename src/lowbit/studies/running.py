@@ -92,9 +92,8 @@ def study(
     figures = _experiments(chosen.experiments(asked, folders, results), folder, engine, fresh, on_event)
     template = string.Template(chosen.page.read_text(encoding="utf-8"))
     text = template.substitute(chosen.told(asked, results, figures))
-    return StudyResult(
-        folder=folder, page=_written(chosen, folder, text, results), results=results, experiments=figures
-    )
+    page = _written(chosen, folder, text, results, asked)
+    return StudyResult(folder=folder, page=page, results=results, experiments=figures)
 
 
 def _experiments(
@@ -108,8 +107,9 @@ def _experiments(
     return {name: result.value for name, result in done.items()}
 
 
-def _written(study: Study, folder: Path, text: str, results: Mapping[str, Results]) -> Path:
-    """Page, pictures and results in one folder that can be copied as it is."""
+def _written(study: Study, folder: Path, text: str, results: Mapping[str, Results], asked: Asked) -> Path:
+    """Page, pictures and results in one folder that can be copied as it is: data and weights are told by their names,
+    not by where they lie on this machine."""
     place = folder / PAGE
     beside = place / study.name
     beside.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,10 @@ def _written(study: Study, folder: Path, text: str, results: Mapping[str, Result
         if (folder / source).is_file():
             shutil.copyfile(folder / source, beside / target)
     for name, one in results.items():
-        one.save(beside / f"{name}.json")
+        told = one.to_json()
+        for known in (asked.dataset, asked.weights):
+            told = told.replace(known.rstrip("/"), Path(known).name)
+        write_text(beside / f"{name}.json", told)
     path = place / f"{study.name}.md"
     write_text(path, text)
     return path

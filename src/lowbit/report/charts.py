@@ -27,7 +27,8 @@ _PARTS = (
     ("structure", "structure", "--quiet"),
 )
 _SHORT = 10  # epochs that all have a tick
-_MOST_OPS = 7  # kinds of op with a colour of their own
+_MOST_OPS = len(_LINES)  # kinds of op with a colour of their own
+_AT_THE_AXIS = 0.3  # of the largest x: a label to the left of such a point would cross the axis
 _BAR, _FRAME = 28, 170  # pixels of height, of a bar and of all around the bars
 
 
@@ -213,12 +214,14 @@ def _points(panel: Panel, results: Results) -> list[Figure]:
         "x": [x for x, _ in panel.front], "y": [y for _, y in panel.front],
         "line": {"color": "--quiet", "width": 1.5, "dash": "dash", "shape": "hv"},
     }  # fmt: skip
-    traces = [front]
+    traces, most = [front], max(point.x for point in panel.points)
     for family in dict.fromkeys(point.family for point in panel.points):
         points = [point for point in panel.points if point.family == family]
         traces.append(
             {
-                "type": "scatter", "mode": "markers+text", "name": family.name, "textposition": "bottom center",
+                "type": "scatter", "mode": "markers+text", "name": family.name, "cliponaxis": False,
+                # up and to the left of a best trade-off there is no other point
+                "textposition": ["top right" if point.x < _AT_THE_AXIS * most else "top left" for point in points],
                 "x": [point.x for point in points], "y": [point.y for point in points],
                 "marker": {
                     "symbol": [_MARKERS[family.marker] + ("-open" if point.hollow else "") for point in points],
@@ -259,7 +262,7 @@ def _level(value: float, dash: str) -> Figure:
     return {
         "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value,
         "line": {"color": "--quiet", "dash": dash, "width": 1},
-        "label": {"text": "limit", "textposition": "end", "font": {"size": 11, "color": "--quiet"}},
+        "label": {"text": "limit", "textposition": "start", "font": {"size": 11, "color": "--quiet"}},
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 
 const root = document.documentElement;
 const figures = JSON.parse(document.getElementById("figures").textContent);
+const NARROW = 480, LEGEND_LINE = 24;  // pixels
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 
 function compare(one, other) {
@@ -72,11 +73,18 @@ function draw() {
   const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true };
   for (const [name, figure] of Object.entries(figures)) {
     const { data, layout } = coloured(figure, style);
+    const place = document.getElementById(name);
+    place.dataset.height ??= Number.parseInt(place.style.height, 10);
+    const narrow = place.clientWidth < NARROW;
+    if (narrow) data.filter((one) => one.texttemplate).forEach((one) => { one.texttemplate = ""; });  // too small to read
+    const legend = narrow ? LEGEND_LINE * data.filter((one) => one.name).length : 0;  // one entry a line
+    place.style.height = `${Number(place.dataset.height) + legend}px`;
     Plotly.react(name, data, {
       ...layout,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink, family: "inherit" },
       xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
-      width: document.getElementById(name).clientWidth,
+      width: place.clientWidth, height: Number(place.dataset.height) + legend,
+      legend: { ...layout.legend, ...(narrow ? { maxheight: 2 * legend } : {}) },
     }, { responsive: true, displaylogo: false, displayModeBar: false });
   }
 }

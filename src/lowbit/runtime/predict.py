@@ -26,6 +26,7 @@ from lowbit.runtime.interpreter import MOST_THREADS, Runner, read_content
 Outputs = dict[str, NDArray[Any]]
 
 WORTHWHILE_SECONDS = 0.01  # one call of this length hides what a call costs around its arithmetic
+FEW, FEW_SECONDS = 8, 0.003  # more in a call only while it is as short as this: trying it keeps the other cores waiting
 LARGEST_BATCH = 32
 TASK_SECONDS = 0.008  # a task of this length hides what handing it to a thread costs
 MOST_CALLS = 8  # calls in one task: threads still finish together
@@ -197,7 +198,7 @@ def _make_plan(runners: _Runners, samples: Samples, done: list[Outputs]) -> Plan
         if first := samples.take(1):
             single_seconds = min(single_seconds, _timed_run(runners, first, 1, done))
     batch = 1
-    while batch < LARGEST_BATCH and batch * single_seconds < WORTHWHILE_SECONDS:
+    while batch < LARGEST_BATCH and batch * single_seconds < (WORTHWHILE_SECONDS if batch < FEW else FEW_SECONDS):
         batch *= 2
     trial = samples.take(batch) if batch > 1 else {}
     if trial:

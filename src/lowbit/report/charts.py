@@ -28,6 +28,7 @@ _PARTS = (
 )
 _SHORT = 10  # epochs that all have a tick
 _MOST_OPS = len(_LINES)  # kinds of op with a colour of their own
+_LABEL = 0.08  # of the height, for a label above the best point
 _AT_THE_AXIS = 0.3  # of the largest x: a label to the left of such a point would cross the axis
 _BAR, _FRAME = 28, 170  # pixels of height, of a bar and of all around the bars
 
@@ -57,10 +58,11 @@ def tradeoffs(results: Results) -> tuple[Chart, ...]:
         if picture.base is not None and picture.allowed is not None:
             least = picture.base - picture.allowed
             shapes = [_level(least, "dot")]
+        low, high = picture.limits
         best = ", ".join(_first_line(point) for point in panel.points if (point.x, point.y) in panel.front)
         layout = {
             "xaxis": {"title": {"text": panel.x_label.partition(" (")[0]}, "rangemode": "tozero"},
-            "yaxis": {"title": {"text": _plain(picture.y_label)}, "range": list(picture.limits)},
+            "yaxis": {"title": {"text": _plain(picture.y_label)}, "range": [low, high + _LABEL * (high - low)]},
             "shapes": shapes,
         }
         charts.append(

@@ -216,7 +216,8 @@ def _points(panel: Panel, results: Results) -> list[Figure]:
         "x": [x for x, _ in panel.front], "y": [y for _, y in panel.front],
         "line": {"color": "--quiet", "width": 1.5, "dash": "dash", "shape": "hv"},
     }  # fmt: skip
-    traces, most = [front], max(point.x for point in panel.points)
+    traces: list[Figure] = [front]
+    most = max(point.x for point in panel.points)
     for family in dict.fromkeys(point.family for point in panel.points):
         points = [point for point in panel.points if point.family == family]
         traces.append(

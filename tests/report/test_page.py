@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 import pytest
 
 from lowbit.errors import FileFormatError, MissingExtraError
-from lowbit.report import html
+from lowbit.report import charts, html
 from lowbit.report.page import ship
-from lowbit.results import Details, Verdict
+from lowbit.results import Details, OpTime, Profile, Verdict
 
 
 class Reader(HTMLParser):
@@ -133,3 +133,12 @@ def test_details_come_back_and_damaged_ones_are_refused(details, tmp_path):
     (tmp_path / "details.json").write_text('{"schema": 7}')
     with pytest.raises(FileFormatError, match="schema 7"):
         Details.load(tmp_path / "details.json")
+
+
+def test_no_two_kinds_of_op_share_a_colour():
+    kinds = [OpTime(op=f"OP_{number}", count=1, delegated=True, share=0.1 - number / 1000) for number in range(9)]
+    told = Profile(
+        whole_ms=1.0, partitions=1, delegated_share=0.9, kinds=tuple(kinds), slowest=(), arena_bytes=None, reasons=()
+    )
+    colours = [trace["marker"]["color"] for trace in charts.times({"float32": told}).figure["data"]]
+    assert len(colours) == len(set(colours)) == 7  # six, and the others

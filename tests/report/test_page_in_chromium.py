@@ -65,6 +65,15 @@ def test_it_shows_all_without_network_or_errors(opened, size, scheme):
     assert min(heights) > 60  # none has collapsed
 
 
+def test_on_a_phone_legends_are_whole(opened, details):
+    curve = next(iter(details.training.values()))
+    several = {f"keras-qat-number-{number}": curve for number in range(4)}
+    page = opened(PHONE, behind=dataclasses.replace(details, training=several))
+    bars = page.locator(".legend .scrollbar").evaluate_all("bars => bars.map(bar => Number(bar.getAttribute('width')))")
+    assert len(bars) >= 4 and not any(bars)
+    assert page.locator(".heatmaplayer text").count() == 0  # its figures would be too small to read
+
+
 def test_headings_sort(opened):
     page = opened()
     size = page.get_by_role("button", name="size kB")

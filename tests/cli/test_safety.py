@@ -16,6 +16,7 @@ from PIL import Image
 
 from lowbit.card import card_path, read_card
 from lowbit.cli.making import _show_file
+from lowbit.cli.measuring import _unlike_others
 from lowbit.cli.session import Session
 from lowbit.cli.timing import _shown_names
 from lowbit.recipes.recipe import Made
@@ -228,3 +229,10 @@ def test_an_interruption_says_what_is_kept(capsys) -> None:
             session.if_interrupted = kept or session.if_interrupted
             raise KeyboardInterrupt
         assert f"interrupted: {kept or 'nothing was kept'}\n" in capsys.readouterr().err
+
+
+def test_a_partial_figure_says_which_classes_it_is_of() -> None:
+    seen = SimpleNamespace(class_accuracy=(0.5, None, None))
+    assert _unlike_others(seen) == "all of 1 of the 3 classes: nothing is said of the others"
+    assert _unlike_others(SimpleNamespace(class_accuracy=(0.5, 0.7))) == "which need not be like the others"
+    assert _unlike_others(SimpleNamespace(class_accuracy=())) == "which need not be like the others"  # no classes

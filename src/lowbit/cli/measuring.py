@@ -176,7 +176,7 @@ def _profile_parts(name: str, found: Any) -> list[Any]:
         share = f"{100 * kind.share:.1f}"
         table.add_row(kind.op, where, str(kind.count), share, milliseconds(kind.share * found.whole_ms))
     slowest = ", ".join(f"{one.layer} ({one.op}, {percent(one.share)})" for one in found.slowest)
-    starts = ", as each is started by itself" if found.unexplained < -MUCH_MORE else ""
+    starts = ", each timed as a file of its own" if found.unexplained < -MUCH_MORE else ""
     arena = "unknown: it has branches or loops" if found.arena_bytes is None else f"{found.arena_bytes:,} bytes"
     return [
         f"{name}: {milliseconds(found.whole_ms)} ms",

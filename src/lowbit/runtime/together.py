@@ -65,7 +65,7 @@ def measure_together(
     """Latency of one sample and peak memory of each file by name, or why it could not be measured.
 
     A process holds one file, imports NumPy and LiteRT only and is pinned to as many cores as `threads`; one at a time
-    is at work. Each file has several, one after another: what a process gets of memory and caches it keeps.
+    is at work. Each file has several, one after another, as its latency differs between processes (decision 0016).
 
     Args:
         reference: the name of the file that the others' ratios are to; None for no ratios.
